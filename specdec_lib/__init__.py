@@ -1,0 +1,35 @@
+"""Speculative decoding in Japanese: the decoders, their measurement and the paper's experiments.
+
+Names are loaded when they are first used, so that `import specdec_lib` and `specdec --help` take no time.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AutoregressiveDecoder": "decoders",
+    "Generation": "decoders",
+    "SpeculativeDecoder": "decoders",
+    "Step": "decoders",
+    "ModelDrafter": "drafters",
+    "Study": "experiments",
+    "load_model": "models",
+}
+_MODULES = [
+    *("decoders", "drafters", "experiments", "figures", "forwards", "models", "profiles", "report", "results"),
+    *("rouge", "sampling", "sessions", "tables", "theory", "traces", "xlsum"),
+]
+__all__ = [*_HOMES, *_MODULES]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(f"specdec_lib.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"specdec_lib.{name}")
+    raise AttributeError(f"module 'specdec_lib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

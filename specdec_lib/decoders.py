@@ -1,0 +1,271 @@
+"""The loop: plain decoding, and speculative decoding of Leviathan et al. 2023 and Chen et al. 2023."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from specdec_lib.drafters import Drafter, NoDrafter
+from specdec_lib.models import LanguageModel, as_language_model, check_pair
+from specdec_lib.sampling import Chance, Sampling, SeededChance, verify
+from specdec_lib.sessions import Session, session_factory
+
+Kind = Literal["resampled", "bonus", "end", "plain"]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One drafted token under the rule: accepted when `uniform` < min(1, target / draft). For traces."""
+
+    token: int
+    target: float
+    draft: float
+    uniform: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One round.
+
+    drafted: the proposed tokens; accepted: how many of them, from the left, became text. next_token: the token the
+    target added, or None. kind: "resampled" (exactly one rejection), "bonus" (all accepted), "end" (an accepted token
+    ended the text) or "plain" (nothing was drafted).
+    """
+
+    drafted: list[int]
+    accepted: int
+    next_token: int | None
+    kind: Kind
+    seconds: float
+    draws: list[Draw] | None = None
+
+    @property
+    def rejected(self) -> int:
+        return int(self.kind == "resampled")
+
+    @property
+    def tokens(self) -> list[int]:
+        """What the round added to the text."""
+        added = self.drafted[: self.accepted]
+        return added if self.next_token is None else [*added, self.next_token]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A finished text and how it came about. Everything here is derived from the steps."""
+
+    prompt_ids: list[int]
+    steps: list[Step]
+    prompt_seconds: float  # the prompt's own forward, target and draft
+    seconds: float  # all of it, the prompt's forward included
+    tokenizer: object = field(default=None, repr=False)
+
+    @property
+    def token_ids(self) -> list[int]:
+        """New tokens, the end token included when it was drawn."""
+        return [token for step in self.steps for token in step.tokens]
+
+    @property
+    def text(self) -> str | None:
+        """The new tokens as text, without special tokens; None where the model has no tokenizer."""
+        return self.tokenizer.decode(self.token_ids, skip_special_tokens=True) if self.tokenizer else None
+
+    @property
+    def accepted(self) -> int:
+        return sum(step.accepted for step in self.steps)
+
+    @property
+    def rejected(self) -> int:
+        return sum(step.rejected for step in self.steps)
+
+    @property
+    def acceptance_rate(self) -> float | None:
+        """accepted / (accepted + rejected) drafted tokens, as the paper counts; None where nothing was drafted."""
+        judged = self.accepted + self.rejected
+        return self.accepted / judged if judged else None
+
+    def _repr_html_(self) -> str:
+        from specdec_lib.traces import to_html
+
+        return to_html(self)
+
+
+class Decoding:
+    """One text being decoded: iterating over it yields its steps; `generation` is what they made so far."""
+
+    def __init__(
+        self,
+        target: LanguageModel,
+        session: Session,
+        drafter: Drafter,
+        n_lookahead: int,
+        prompt_ids: list[int],
+        max_new_tokens: int,
+        sampling: Sampling,
+        chance: Chance,
+        trace: bool = False,
+    ):
+        self.target, self.session, self.drafter, self.n_lookahead = target, session, drafter, n_lookahead
+        self.prompt_ids, self.max_new_tokens = prompt_ids, max_new_tokens
+        self.sampling, self.chance, self.trace = sampling, chance, trace
+        self.steps: list[Step] = []
+        self.prompt_seconds = 0.0
+
+    def __iter__(self) -> Iterator[Step]:
+        began = self._now()
+        if len(self.prompt_ids) > 1:
+            self.session.extend(self.prompt_ids[:-1], last=0)
+        self.drafter.start(self.prompt_ids, self.sampling, self.chance)
+        self._unread = torch.tensor(self.prompt_ids[-1:], device=self.target.device)  # text the session has not seen
+        self.prompt_seconds = self._now() - began
+        remaining = self.max_new_tokens
+        while remaining:
+            step = self._round(min(self.n_lookahead, remaining - 1))
+            self.steps.append(step)
+            yield step
+            if step.tokens[-1] in self.target.end_ids:
+                return
+            remaining -= len(step.tokens)
+
+    @property
+    def generation(self) -> Generation:
+        seconds = self.prompt_seconds + sum(step.seconds for step in self.steps)
+        return Generation(self.prompt_ids, list(self.steps), self.prompt_seconds, seconds, self.target.tokenizer)
+
+    @torch.inference_mode()
+    def _round(self, k: int) -> Step:
+        """Draft at most k tokens, verify them in one forward, keep what the rule accepts and add one token."""
+        began = self._now()
+        drafted, draft = (self.drafter if k else NoDrafter()).propose(k)  # (m,), (m, vocab)
+        drafted = drafted.to(self._unread.device)
+        logits = self.session.extend(torch.cat([self._unread, drafted]), last=len(drafted) + 1)
+        target = self.sampling.distribution(logits)  # (m + 1, vocab)
+        draft = draft.to(target) if len(drafted) else target[:0]
+        count, next_token = verify(target, draft, drafted, self.chance)
+        accepted, next_id, *drafted_ids = torch.cat([count.view(1), next_token, drafted]).tolist()
+        draws = self._draws(target, draft, drafted_ids) if self.trace else None
+        ends = [i for i, token in enumerate(drafted_ids[:accepted], 1) if token in self.target.end_ids]
+        if ends:
+            return Step(drafted_ids, ends[0], None, "end", self._now() - began, draws)
+        kind: Kind = "plain" if not drafted_ids else "bonus" if accepted == len(drafted_ids) else "resampled"
+        self._unread = next_token
+        self.session.rollback(self.session.length - len(drafted_ids) + accepted)
+        self.drafter.observe([*drafted_ids[:accepted], next_id])
+        return Step(drafted_ids, accepted, next_id, kind, self._now() - began, draws)
+
+    def _draws(self, target: Tensor, draft: Tensor, drafted_ids: list[int]) -> list[Draw]:
+        uniforms = self.chance.uniforms.tolist()
+        return [
+            Draw(token, target[i, token].item(), draft[i, token].item(), uniforms[i])
+            for i, token in enumerate(drafted_ids)
+        ]
+
+    def _now(self) -> float:
+        if self.target.device.type == "cuda":
+            torch.cuda.synchronize(self.target.device)
+        return time.perf_counter()
+
+
+class SpeculativeDecoder:
+    """Lets a drafter propose and the target check: the output's distribution is the target's, exactly.
+
+    target: a LanguageModel (`load_model`) or any causal LM of transformers. drafter: who proposes, n_lookahead tokens
+    a round. kv_cache, session: how the target computes; a ModelDrafter follows unless it has a session of its own.
+    Raises ValueError where draft and target do not share vocabulary and tokenizer.
+    """
+
+    def __init__(
+        self,
+        target,
+        drafter: Drafter,
+        n_lookahead: int = 4,
+        kv_cache: bool = True,
+        session: str | Callable[[LanguageModel], Session] = "auto",
+    ):
+        if n_lookahead < 1:
+            raise ValueError(f"n_lookahead must be at least 1, not {n_lookahead}.")
+        self.target = as_language_model(target)
+        self.n_lookahead = n_lookahead
+        self.open_session = session_factory(session, kv_cache)
+        if hasattr(drafter, "following"):
+            check_pair(self.target, drafter.model)
+            drafter = drafter.following(self.open_session)
+        self.drafter = drafter
+
+    def generate(
+        self,
+        prompt: str | Sequence[int],
+        max_new_tokens: int = 128,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+        trace: bool = False,
+    ) -> Generation:
+        """Continue a prompt, given as text or as token ids.
+
+        temperature, top_k, top_p: see `Sampling`. seed: one seed, one output. trace: also record the probabilities and
+        the random number behind each decision (slower). Raises ValueError for an empty prompt or one that does not
+        fit the context together with max_new_tokens.
+        """
+        decoding = self.stream(prompt, max_new_tokens, temperature, top_k, top_p, seed, trace)
+        for _ in decoding:
+            pass
+        return decoding.generation
+
+    def stream(
+        self,
+        prompt: str | Sequence[int],
+        max_new_tokens: int = 128,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+        trace: bool = False,
+    ) -> Decoding:
+        """The steps of `generate`, each as soon as it is done."""
+        prompt_ids = self._prompt_ids(prompt, max_new_tokens)
+        chance = SeededChance(seed, self.target.device)
+        return Decoding(
+            self.target,
+            self.open_session(self.target),
+            copy.copy(self.drafter),  # so that two streams of one decoder don't share a draft's state
+            self.n_lookahead,
+            prompt_ids,
+            max_new_tokens,
+            Sampling(temperature, top_k, top_p),
+            chance,
+            trace,
+        )
+
+    def _prompt_ids(self, prompt: str | Sequence[int], max_new_tokens: int) -> list[int]:
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}.")
+        ids = self.target.encode(prompt) if isinstance(prompt, str) else [int(token) for token in prompt]
+        if not ids:
+            raise ValueError("The prompt is empty: give it at least one token.")
+        if outside := [token for token in ids if not 0 <= token < self.target.vocab_size]:
+            raise ValueError(f"Token {outside[0]} is not in the vocabulary of {self.target.vocab_size} tokens.")
+        context = self.target.context
+        if context and len(ids) + max_new_tokens > context:
+            raise ValueError(
+                f"The prompt has {len(ids)} tokens and asks for {max_new_tokens} new ones, but {self.target.name} "
+                f"reads {context} at most: shorten the prompt or lower max_new_tokens."
+            )
+        return ids
+
+
+class AutoregressiveDecoder(SpeculativeDecoder):
+    """Plain decoding, a token a forward: the same loop with nothing drafted, and the baseline of every speed-up."""
+
+    def __init__(
+        self,
+        target,
+        kv_cache: bool = True,
+        session: str | Callable[[LanguageModel], Session] = "auto",
+    ):
+        super().__init__(target, NoDrafter(), n_lookahead=1, kv_cache=kv_cache, session=session)

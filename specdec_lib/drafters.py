@@ -1,0 +1,81 @@
+"""Who proposes tokens."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from specdec_lib.models import LanguageModel, as_language_model
+from specdec_lib.sampling import Chance, Sampling
+from specdec_lib.sessions import CachedSession, Session, session_factory
+
+
+class Drafter(Protocol):
+    """Proposes tokens for the target to check; told after each round which tokens became text."""
+
+    def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
+        """Begin a new text after the prompt's tokens; nothing of an earlier text is kept."""
+
+    def propose(self, k: int) -> tuple[Tensor, Tensor]:
+        """At most k >= 1 tokens (m,) and the distributions (m, vocab) that each was drawn from; m may be 0."""
+
+    def observe(self, confirmed_ids: Sequence[int]) -> None:
+        """The tokens that the round has added to the text."""
+
+
+class ModelDrafter:
+    """A small model that drafts each token after the confirmed text and the tokens drafted before it.
+
+    model: a LanguageModel or any causal LM of transformers, of the target's vocabulary.
+    session: how the draft computes ("uncached", "cached", a factory); None follows the decoder.
+    """
+
+    def __init__(self, model, session: str | Callable[[LanguageModel], Session] | None = None):
+        self.model = as_language_model(model)
+        self.open_session = session_factory(session) if session else None
+
+    def following(self, open_session: Callable[[LanguageModel], Session]) -> "ModelDrafter":
+        """This drafter, with the decoder's session where it has none of its own."""
+        return self if self.open_session else ModelDrafter(self.model, open_session)
+
+    def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
+        self._sampling, self._chance = sampling, chance
+        self._session = (self.open_session or CachedSession)(self.model)
+        if len(token_ids) > 1:
+            self._session.extend(token_ids[:-1], last=0)
+        self._unread = list(token_ids[-1:])  # confirmed, not yet in the session
+        self._forwarded = 0  # drafted tokens in the session: all but the last, which nothing was asked after
+
+    def propose(self, k: int) -> tuple[Tensor, Tensor]:
+        tokens, rows = [], []
+        context: Sequence[int] | Tensor = self._unread
+        for _ in range(k):
+            row = self._sampling.distribution(self._session.extend(context, last=1))
+            context = self._chance.draw(row[0])
+            tokens.append(context)
+            rows.append(row)
+        self._unread = []
+        self._forwarded = k - 1
+        return torch.cat(tokens), torch.cat(rows)
+
+    def observe(self, confirmed_ids: Sequence[int]) -> None:
+        """Keep what was accepted of the forwarded tokens; the rest of the text is read with the next draft."""
+        accepted = len(confirmed_ids) - 1
+        kept = min(accepted, self._forwarded)
+        self._session.rollback(self._session.length - self._forwarded + kept)
+        self._unread += confirmed_ids[kept:]
+        self._forwarded = 0
+
+
+class NoDrafter:
+    """Proposes nothing: every token is the target's own, which is plain decoding."""
+
+    def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
+        pass
+
+    def propose(self, k: int) -> tuple[Tensor, Tensor]:
+        return torch.empty(0, dtype=torch.long), torch.empty(0, 0)
+
+    def observe(self, confirmed_ids: Sequence[int]) -> None:
+        pass

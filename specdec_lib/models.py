@@ -1,0 +1,187 @@
+"""The checkpoints by name, and how one is loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
+from transformers.utils import logging
+
+from specdec_lib.paths import DATA
+
+EMBEDDED = ["mini-target", "mini-draft-1", "mini-draft-2", "mini-draft-3", "mini-draft-4", "mini-draft-5"]
+"""The family that comes with the package, target first, drafts by rising size."""
+
+PAPER_SIZES = ["6M", "13M", "29M", "47M", "72M", "115M", "165M", "247M", "409M"]
+"""The paper's checkpoints, by parameter count: pre-trained as "409M", fine-tuned on XL-Sum as "409M-xlsum-sft"."""
+
+PAPER = {
+    f"{size}{tuning}": f"u-hyszk/japanese-gpt-neox-{size}{tuning}"
+    for size in PAPER_SIZES
+    for tuning in ("", "-xlsum-sft")
+}
+
+ATTENTIONS = ["eager", "sdpa"]
+BITS = [32, 16, 8, 4]
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal LM of transformers with its tokenizer and how it was loaded."""
+
+    module: PreTrainedModel
+    tokenizer: object | None
+    name: str
+    attention: str
+    bits: int
+
+    @property
+    def device(self) -> torch.device:
+        return self.module.device
+
+    @property
+    def dtype(self) -> str:
+        return str(self.module.dtype).removeprefix("torch.")
+
+    @property
+    def vocab_size(self) -> int:
+        return self.module.config.get_text_config().vocab_size
+
+    @property
+    def context(self) -> int | None:
+        """Tokens that fit, prompt and new ones together; None where the configuration doesn't say."""
+        return getattr(self.module.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
+    def parameters(self) -> int:
+        """Weights, tied ones counted once."""
+        return self.module.num_parameters()
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end a text."""
+        ends = self.module.generation_config.eos_token_id
+        return frozenset([ends] if isinstance(ends, int) else ends or [])
+
+    def encode(self, text: str) -> list[int]:
+        if self.tokenizer is None:
+            raise ValueError(f"{self.name} came without a tokenizer: give the prompt as token ids.")
+        return self.tokenizer(text, verbose=False).input_ids
+
+
+def as_language_model(model: LanguageModel | PreTrainedModel) -> LanguageModel:
+    """Any causal LM of transformers, as it is; prompts for it are token ids."""
+    if isinstance(model, LanguageModel):
+        return model
+    name = model.config.name_or_path or type(model).__name__
+    attention = model.config._attn_implementation
+    return LanguageModel(model.eval(), None, name, attention, bits=8 * model.dtype.itemsize)
+
+
+def check_pair(target: LanguageModel, draft: LanguageModel) -> None:
+    """Raise ValueError unless a token means the same to both."""
+    if target.vocab_size != draft.vocab_size:
+        raise ValueError(
+            f"{draft.name} knows {draft.vocab_size} tokens and {target.name} {target.vocab_size}: "
+            "draft and target must share one vocabulary. Choose a draft of the target's family (`specdec models`)."
+        )
+    if target.tokenizer and draft.tokenizer and target.tokenizer.get_vocab() != draft.tokenizer.get_vocab():
+        raise ValueError(
+            f"{draft.name} and {target.name} have different tokenizers: the same number means different text to each. "
+            "Choose a draft of the target's family (`specdec models`)."
+        )
+
+
+def resolve(name: str) -> str:
+    """What transformers loads for a name: a registry name, a hub id "owner/name" or a local folder."""
+    if name in EMBEDDED:
+        return str(DATA / "mini" / name.removeprefix("mini-"))
+    if name in PAPER:
+        return PAPER[name]
+    if Path(name).is_dir() or name.count("/") == 1:
+        return name
+    raise ValueError(
+        f"Unknown model {name!r}. Known are {', '.join([*EMBEDDED, *PAPER])}; "
+        "a hub id (owner/name) or a local folder works too."
+    )
+
+
+def pick_device(device: str = "auto") -> str:
+    """ "auto" is CUDA where there is one, else the CPU."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind = device.split(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise ValueError(f"device must be auto, cpu or cuda, not {device!r}.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError("This machine has no CUDA device that PyTorch can use: choose device cpu or auto.")
+    return device
+
+
+def load_model(
+    name: str,
+    attention: str = "sdpa",
+    bits: int = 32,
+    device: str = "auto",
+    dtype: torch.dtype | None = None,
+) -> LanguageModel:
+    """Load a checkpoint and its tokenizer.
+
+    name: of the registry (`EMBEDDED`, `PAPER`), a hub id or a local folder. attention: "eager" or "sdpa", today's name
+    for what the paper calls BetterTransformer. bits: 32; 16, which is fp16 on CUDA (the paper's) and bf16 on the CPU;
+    8 and 4 (NF4), quantized by bitsandbytes, with the rest in a 16-bit type. dtype overrides.
+    Raises ValueError, saying what to do, for an unknown name or option or a model that can't be had.
+    """
+    if attention not in ATTENTIONS:
+        raise ValueError(f"attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}.")
+    if bits not in BITS:
+        raise ValueError(f"bits must be one of {', '.join(map(str, BITS))}, not {bits}.")
+    device = pick_device(device)
+    source = resolve(name)
+    # int8 layers compute in fp16 everywhere, and say so once a layer when given anything else.
+    half = torch.float16 if device.startswith("cuda") or bits == 8 else torch.bfloat16
+    options = {"dtype": dtype or (torch.float32 if bits == 32 else half), "attn_implementation": attention}
+    if bits < 16:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_8bit=bits == 8,
+            load_in_4bit=bits == 4,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=options["dtype"],
+        )
+        options["device_map"] = {"": device}
+    try:
+        with _quiet():
+            module = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, **options)
+            tokenizer = AutoTokenizer.from_pretrained(source)
+    except OSError as error:
+        raise ValueError(_explain(name, source, error)) from error
+    if bits >= 16:
+        module.to(device)
+    return LanguageModel(module.eval(), tokenizer, name, attention, bits)
+
+
+def _explain(name: str, source: str, error: OSError) -> str:
+    """One sentence for the failures a reader meets, in place of transformers' own."""
+    text = str(error)
+    if "connect" in text or "offline" in text.lower() or "internet" in text.lower():
+        return (
+            f"{name} is not on this machine and the hub can't be reached: connect to the network, "
+            f"or use an embedded model ({EMBEDDED[0]} and its drafts)."
+        )
+    if "not a valid model identifier" in text or "404" in text:
+        return f"There is no model {source!r} on the hub: check the name, or list the known ones with `specdec models`."
+    if "safetensors" in text:
+        return f"{name} has no weights in safetensors, the only form that is loaded here."
+    return f"{name} can't be loaded from {source}: {text.splitlines()[0]}"
+
+
+class _quiet:
+    """No progress bar for weights that load in a second, no warning of bitsandbytes for every layer."""
+
+    def __enter__(self) -> None:
+        self.bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_) -> None:
+        if self.bars:
+            logging.enable_progress_bar()

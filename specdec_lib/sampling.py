@@ -1,0 +1,114 @@
+"""From logits to a distribution, and the rule that keeps the target's distribution exact."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is drawn from logits, applied alike to target and draft.
+
+    temperature: 0 takes the most likely token, exactly; 1 leaves the logits as they are.
+    top_k: keep the k most likely tokens. top_p: keep the smallest set of tokens whose probability reaches top_p.
+    """
+
+    temperature: float = 0.0
+    top_k: int | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature must be 0 (greedy) or a positive number, not {self.temperature}.")
+        if self.top_k is not None and (not isinstance(self.top_k, int) or self.top_k < 1):
+            raise ValueError(f"top_k must be a whole number of at least 1 or None, not {self.top_k}.")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1 or None, not {self.top_p}.")
+
+    def distribution(self, logits: Tensor) -> Tensor:
+        """Probabilities (rows, vocab) from logits (rows, vocab), in float32 or the logits' own float64."""
+        if self.temperature == 0:
+            return torch.zeros_like(logits, dtype=torch.float32).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
+        scores = logits if logits.dtype == torch.float64 else logits.float()
+        return self._warpers()(None, scores).softmax(-1)
+
+    def _warpers(self) -> LogitsProcessorList:
+        warpers = LogitsProcessorList()
+        if self.temperature != 1:
+            warpers.append(TemperatureLogitsWarper(float(self.temperature)))
+        if self.top_k is not None:
+            warpers.append(TopKLogitsWarper(self.top_k))
+        if self.top_p is not None and self.top_p < 1:
+            warpers.append(TopPLogitsWarper(self.top_p))
+        return warpers
+
+
+class Chance(Protocol):
+    """The one seam for randomness: a generator draws, a proof may walk every branch instead."""
+
+    def draw(self, distribution: Tensor) -> Tensor:
+        """A token id (1,) from a distribution (vocab,)."""
+
+    def accept(self, probabilities: Tensor) -> Tensor:
+        """Independent decisions (m,) bool, each true with its probability (m,)."""
+
+
+class SeededChance:
+    """Chance from one generator: the same seed gives the same output, whatever ran before.
+
+    `uniforms` keeps the numbers of the last `accept`, for traces.
+    """
+
+    def __init__(self, seed: int, device: torch.device | str = "cpu"):
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.uniforms: Tensor | None = None
+
+    def draw(self, distribution: Tensor) -> Tensor:
+        # The argmax of p / e with e ~ Exp(1) is distributed as p, and needs no look at the result from the host.
+        noise = torch.empty_like(distribution).exponential_(generator=self.generator)
+        return (distribution / noise).argmax(-1, keepdim=True)
+
+    def accept(self, probabilities: Tensor) -> Tensor:
+        self.uniforms = torch.rand(
+            probabilities.shape, generator=self.generator, device=probabilities.device, dtype=probabilities.dtype
+        )
+        return self.uniforms < probabilities
+
+
+def acceptance_probabilities(target: Tensor, draft: Tensor, drafted: Tensor) -> Tensor:
+    """min(1, target(x) / draft(x)) for each drafted token x: (m,).
+
+    target, draft: (m, vocab); drafted: (m,). Leviathan et al. 2023, section 2.3.
+    """
+    chosen = drafted.unsqueeze(-1)
+    return (target.gather(-1, chosen) / draft.gather(-1, chosen)).clamp(max=1).squeeze(-1)
+
+
+def residual_distribution(target: Tensor, draft: Tensor) -> Tensor:
+    """max(0, target - draft), normalised: what a rejected token is replaced from. All (vocab,).
+
+    Leviathan et al. 2023, section 2.3; Chen et al. 2023, equation 2. Where rounding leaves nothing of the
+    difference, the two distributions are equal and the target's own is returned.
+    """
+    excess = (target - draft).clamp(min=0)
+    total = excess.sum()
+    return torch.where(total > 0, excess / total, target)
+
+
+def verify(target: Tensor, draft: Tensor, drafted: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
+    """One round of Leviathan et al. 2023, algorithm 1, without a look at any value from the host.
+
+    target: (m + 1, vocab) distributions after each prefix of the drafted tokens; draft: (m, vocab) distributions the
+    tokens were drawn from; drafted: (m,) token ids. Returns the count of accepted tokens () and the next token (1,):
+    from the residual at the first rejection, or from the target's last row when all m were accepted.
+    """
+    accepted = chance.accept(acceptance_probabilities(target[:-1], draft, drafted))
+    count = accepted.cumprod(0).sum()
+    # A bonus token is a residual against nothing: beyond the last drafted token the draft has no mass.
+    draft_and_nothing = torch.nn.functional.pad(draft, (0, 0, 0, 1))
+    row = count.unsqueeze(0)
+    residual = residual_distribution(target.index_select(0, row)[0], draft_and_nothing.index_select(0, row)[0])
+    return count, chance.draw(residual)

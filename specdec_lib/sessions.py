@@ -1,0 +1,125 @@
+"""One running sequence of a model: extend it by tokens, look at logits, roll it back."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from specdec_lib.models import LanguageModel
+
+
+class Session(Protocol):
+    """Contract: after any calls, logits are those of a fresh forward over the same tokens (1e-5 relative in fp32)."""
+
+    length: int
+
+    def extend(self, token_ids: Sequence[int] | Tensor, last: int | None = None) -> Tensor:
+        """Append tokens (n,) and return the logits of the last `last` of them, all by default: (last, vocab).
+
+        `last=0` asks for nothing: a session without a cache then computes nothing.
+        """
+
+    def rollback(self, length: int) -> None:
+        """Forget every token after the first `length`."""
+
+
+class _ModelSession:
+    """What both sessions over a transformers model share: how tokens reach it and which logits come back."""
+
+    def __init__(self, model: LanguageModel):
+        self.model = model.module
+        self.device = model.device
+        self._keeps_logits = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+
+    def _tokens(self, token_ids: Sequence[int] | Tensor) -> Tensor:
+        return torch.as_tensor(token_ids, dtype=torch.long, device=self.device)
+
+    @torch.inference_mode()
+    def _forward(self, tokens: Tensor, last: int, **cache) -> Tensor:
+        """Logits (last, vocab) of the last rows of one forward over tokens (n,)."""
+        if self._keeps_logits:
+            cache["logits_to_keep"] = max(last, 1)  # transformers reads 0 as all
+        logits = self.model(input_ids=tokens.unsqueeze(0), **cache).logits[0]
+        return logits[logits.shape[0] - last :]
+
+
+class UncachedSession(_ModelSession):
+    """Computes the whole sequence again at every call, as the paper's runs without KV-cache do."""
+
+    def __init__(self, model: LanguageModel):
+        super().__init__(model)
+        self.tokens = self._tokens([])
+
+    @property
+    def length(self) -> int:
+        return len(self.tokens)
+
+    def extend(self, token_ids: Sequence[int] | Tensor, last: int | None = None) -> Tensor:
+        new = self._tokens(token_ids)
+        self.tokens = torch.cat([self.tokens, new])
+        last = len(new) if last is None else last
+        if last == 0:
+            return torch.empty(0, device=self.device)
+        return self._forward(self.tokens, last, use_cache=False)
+
+    def rollback(self, length: int) -> None:
+        self.tokens = self.tokens[:length]
+
+
+class CachedSession(_ModelSession):
+    """Keeps keys and values in transformers' DynamicCache and computes new tokens only."""
+
+    def __init__(self, model: LanguageModel):
+        super().__init__(model)
+        self.cache = DynamicCache()
+
+    @property
+    def length(self) -> int:
+        return self.cache.get_seq_length()
+
+    def extend(self, token_ids: Sequence[int] | Tensor, last: int | None = None) -> Tensor:
+        new = self._tokens(token_ids)
+        return self._forward(new, len(new) if last is None else last, past_key_values=self.cache, use_cache=True)
+
+    def rollback(self, length: int) -> None:
+        if surplus := self.length - length:
+            self.cache.crop(-surplus)
+
+
+class ReplayedSession:
+    """Answers from logits that are known already, row i after token i: nothing is computed.
+
+    At temperature 0 one forward over prompt and finished text gives every row the loop will ask for, so acceptance at
+    any n_lookahead can be counted without decoding again. Rows after a wrong guess are not the model's; the loop
+    never uses them, since nothing after the first rejection counts.
+    """
+
+    def __init__(self, logits: Tensor):
+        self.logits = logits  # (tokens, vocab)
+        self.length = 0
+
+    def extend(self, token_ids: Sequence[int] | Tensor, last: int | None = None) -> Tensor:
+        self.length += len(token_ids)
+        return self.logits[self.length - (len(token_ids) if last is None else last) : self.length]
+
+    def rollback(self, length: int) -> None:
+        self.length = length
+
+
+SESSIONS: dict[str, Callable[[LanguageModel], Session]] = {"uncached": UncachedSession, "cached": CachedSession}
+
+
+def session_factory(session: str | Callable, kv_cache: bool = True) -> Callable[[LanguageModel], Session]:
+    """What opens a session: a name of SESSIONS, "auto" (cached, or uncached without kv_cache), or the caller's own."""
+    if callable(session):
+        return session
+    if session == "auto":
+        session = "cached" if kv_cache else "uncached"
+    if session not in SESSIONS:
+        raise ValueError(f"session must be one of auto, {', '.join(SESSIONS)} or a factory, not {session!r}.")
+    if not kv_cache and session != "uncached":
+        raise ValueError(f'kv_cache=False computes without a cache: session must be "uncached", not {session!r}.')
+    return SESSIONS[session]
