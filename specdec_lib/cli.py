@@ -1,0 +1,262 @@
+"""The command line: `specdec generate | benchmark | models | report`."""
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0; 2 for bad input, with a sentence on stderr; 130 for Ctrl-C."""
+    try:
+        args = _parser().parse_args(argv)
+        args.run(args)
+        sys.stdout.flush()
+    except ValueError as error:
+        print("specdec:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # What is still in the buffer has no reader: send it nowhere, or Python complains about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        raise ValueError(f"{message} (`{self.prog} --help` lists the options).")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="specdec", description="Speculative decoding in Japanese.", allow_abbrev=False)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    generate = commands.add_parser("generate", help="continue a text", allow_abbrev=False)
+    generate.add_argument("--input", "-i", required=True, metavar="TEXT", help='the text to continue; "-" reads stdin')
+    _add_decoding_options(generate)
+    generate.add_argument("--output-dir", type=Path, metavar="DIR", help="write DIR/result.json, over an earlier one")
+    generate.add_argument("--trace", action="store_true", help="show what became of each drafted token")
+    generate.add_argument(
+        "--color",
+        choices=["auto", "always", "never"],
+        default="auto",
+        help="colour of the trace; auto: on a terminal, unless NO_COLOR is set",
+    )
+    generate.set_defaults(run=_generate)
+
+    benchmark = commands.add_parser("benchmark", help="measure time and quality on articles", allow_abbrev=False)
+    benchmark.add_argument(
+        "--source", default="embedded", metavar="{embedded,hub,FILE}", help="articles: ours, XL-Sum, or JSON lines"
+    )
+    benchmark.add_argument("--articles", type=int, metavar="N", help="the first N test articles (all)")
+    benchmark.add_argument("--repeats", type=int, default=1, metavar="N", help="timed runs of each article (1)")
+    benchmark.add_argument(
+        "--warmup", action=argparse.BooleanOptionalAction, default=True, help="run once untimed before the clock starts"
+    )
+    _add_decoding_options(benchmark)
+    benchmark.add_argument("--output-dir", type=Path, metavar="DIR", help="also write one JSON file an article there")
+    benchmark.set_defaults(run=_benchmark)
+
+    models = commands.add_parser("models", help="list the models known by name", allow_abbrev=False)
+    models.set_defaults(run=_models)
+
+    report = commands.add_parser("report", help="write tables from results", allow_abbrev=False)
+    report.add_argument("--results", type=Path, metavar="DIR", help="where the results are (runs/mini)")
+    report.add_argument(
+        "--output", type=Path, metavar="DIR", help="where the report goes (the clone, or the current folder)"
+    )
+    report.set_defaults(run=_report)
+    return parser
+
+
+def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
+    """The options that generate and benchmark share; the library judges their values."""
+    add = parser.add_argument
+    add("--decode", choices=["auto_regressive", "speculative"], default="speculative", help="(speculative)")
+    add("--target-model", "-p", default="mini-target", metavar="MODEL", help="name, hub id or folder (mini-target)")
+    add("--draft-model", "-q", default="mini-draft-2", metavar="MODEL", help="name, hub id or folder (mini-draft-2)")
+    add("--n-lookahead", "-k", type=int, default=5, metavar="K", help="tokens drafted in a round (5)")
+    add("--temperature", type=float, default=0.0, metavar="T", help="0 takes the most likely token (0)")
+    add("--top-k", type=int, metavar="N", help="draw from the N most likely tokens")
+    add("--top-p", type=float, metavar="P", help="draw from the most likely tokens that hold P of the probability")
+    add("--seed", type=int, default=0, help="(0)")
+    add("--max-new-tokens", type=int, default=128, metavar="N", help="(128)")
+    add("--max-text-length", type=int, default=256, metavar="N", help="tokens that the input is cut to (256)")
+    add("--bits", type=int, default=32, metavar="{32,16,8,4}", help="of the weights (32)")
+    add("--attention", default="sdpa", metavar="{sdpa,eager}", help="(sdpa)")
+    add("--kv-cache", action=argparse.BooleanOptionalAction, default=True, help="keep keys and values (on)")
+    add("--device", default="auto", help="auto, cpu or cuda (auto)")
+
+
+def _generate(args: argparse.Namespace) -> None:
+    from specdec_lib import traces
+
+    text = _input_text(args.input)
+    if args.max_text_length < 1:
+        raise ValueError(f"max_text_length must be at least 1, not {args.max_text_length}.")
+    if args.output_dir:
+        _check_writable(args.output_dir)
+    decoder = _decoder(args)
+    prompt_ids = decoder.target.encode(text)
+    if len(prompt_ids) > args.max_text_length:
+        notice = (
+            f"only the first {args.max_text_length} of {len(prompt_ids)} input tokens are read (--max-text-length)."
+        )
+        print("specdec:", notice, file=sys.stderr)
+    decoding = decoder.stream(
+        prompt_ids[: args.max_text_length],
+        args.max_new_tokens,
+        args.temperature,
+        args.top_k,
+        args.top_p,
+        args.seed,
+        args.trace,
+    )
+    tokenizer = decoder.target.tokenizer
+    if args.trace:
+        trace = traces.TextTrace(tokenizer, _wants_colour(args.color))
+        print(trace.legend(), end="", flush=True)
+        for step in decoding:
+            print(trace.add(step), end="", flush=True)
+        print(f"\n\n{decoding.generation.text}")
+    else:
+        text_of = traces.Detokenizer(tokenizer)
+        for step in decoding:
+            print("".join(map(text_of.piece, step.tokens)), end="", flush=True)
+        print(text_of.rest())
+    sys.stdout.flush()
+    print(traces.summary(decoding.generation), file=sys.stderr)
+    if args.output_dir:
+        _write_result(args, text, decoding.generation)
+
+
+def _benchmark(args: argparse.Namespace) -> None:
+    from specdec_lib import benchmark, xlsum
+
+    articles = list(xlsum.load(args.source, n=args.articles))
+    if args.output_dir:
+        _check_writable(args.output_dir)
+    means = benchmark.run(
+        _decoder(args),
+        articles,
+        repeats=args.repeats,
+        warmup=args.warmup,
+        max_text_tokens=args.max_text_length,
+        output_dir=args.output_dir,
+        max_new_tokens=args.max_new_tokens,
+        temperature=args.temperature,
+        top_k=args.top_k,
+        top_p=args.top_p,
+        seed=args.seed,
+    )
+    for name, value in means.items():
+        print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+    if args.output_dir:
+        _write(args.output_dir / "means.json", means)
+
+
+def _models(args: argparse.Namespace) -> None:
+    from specdec_lib.models import EMBEDDED, PAPER, resolve
+
+    print(f"{'Embedded':<16}{'parameters':>12}  {'layers × width':<16}present")
+    for name in EMBEDDED:
+        parameters, shape, present = _facts(Path(resolve(name)))
+        print(f"{name:<16}{parameters:>12}  {shape:<16}{present}")
+    print(f"\n{'Paper':<16}on the Hugging Face hub")
+    for name, hub_id in PAPER.items():
+        print(f"{name:<16}{hub_id}")
+
+
+def _report(args: argparse.Namespace) -> None:
+    from specdec_lib import report
+    from specdec_lib.paths import HOME, RUNS
+    from specdec_lib.results import Results
+
+    out = args.output or HOME
+    _check_writable(out)
+    report.write(Results(args.results or RUNS / "mini"), out)
+    print(f"Wrote RESULTS.md and figures/ into {out}.")
+
+
+def _decoder(args: argparse.Namespace):
+    from specdec_lib import AutoregressiveDecoder, ModelDrafter, SpeculativeDecoder, load_model
+
+    def load(name: str):
+        return load_model(name, args.attention, args.bits, args.device)
+
+    if args.decode == "auto_regressive":
+        return AutoregressiveDecoder(load(args.target_model), args.kv_cache)
+    drafter = ModelDrafter(load(args.draft_model))
+    return SpeculativeDecoder(load(args.target_model), drafter, args.n_lookahead, args.kv_cache)
+
+
+def _input_text(text: str) -> str:
+    """The option's text, or standard input without its last line break."""
+    try:
+        text = sys.stdin.read().removesuffix("\n") if text == "-" else text
+        text.encode()  # bytes that were no UTF-8 may have come through as lone surrogates
+    except UnicodeError as error:
+        raise ValueError("The input is not UTF-8 text: convert it first, for example with iconv.") from error
+    return text
+
+
+def _wants_colour(choice: str) -> bool:
+    if choice == "auto":
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return choice == "always"
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise ValueError, before anything is computed, for a folder that can't be written to or made."""
+    nearest = next(path for path in [folder, *folder.absolute().parents] if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(f"{folder} can't be written to: choose another --output-dir.")
+
+
+def _write_result(args: argparse.Namespace, text: str, generation) -> None:
+    options = {name: value for name, value in vars(args).items() if name not in ("input", "output_dir", "run", "color")}
+    result = {
+        "prompt": text,
+        "output": generation.text,
+        "prompt_ids": generation.prompt_ids,
+        "token_ids": generation.token_ids,
+        "seconds": generation.seconds,
+        "prompt_seconds": generation.prompt_seconds,
+        "acceptance_rate": generation.acceptance_rate,
+        "accepted": generation.accepted,
+        "rejected": generation.rejected,
+        "steps": [asdict(step) for step in generation.steps],
+        "options": options,
+    }
+    _write(args.output_dir / "result.json", result)
+
+
+def _write(file: Path, content: dict) -> None:
+    """Write JSON whole or not at all."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(".json.part")
+        unfinished.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        raise ValueError(f"{file.name} can't be written to {file.parent}: {error.strerror}.") from error
+
+
+def _facts(folder: Path) -> tuple[str, str, str]:
+    """Parameters, layers × width and presence of an embedded model, read without loading it."""
+    from safetensors import safe_open
+
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    if not (weights.is_file() and config.is_file()):
+        return "–", "–", "no"
+    with safe_open(weights, framework="np") as tensors:
+        parameters = sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    values = json.loads(config.read_text(encoding="utf-8"))
+    return f"{parameters:,}", f"{values['num_hidden_layers']} × {values['hidden_size']}", "yes"
