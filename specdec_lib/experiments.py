@@ -1,0 +1,249 @@
+"""The grids of the paper, one cell at a time: what is compared runs in turn, every row is written as it is finished."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from specdec_lib import xlsum
+from specdec_lib.decoders import AutoregressiveDecoder, Generation, SpeculativeDecoder
+from specdec_lib.drafters import ModelDrafter
+from specdec_lib.models import LanguageModel, load_model, pick_device
+from specdec_lib.paths import RUNS
+from specdec_lib.profiles import Profile, profile_named
+from specdec_lib.results import Results, environment
+from specdec_lib.rouge import score
+from specdec_lib.sessions import CachedSession, ReplayedSession
+
+TYPICAL_TOKENS = 64  # of a summary, for estimates
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One way to decode. draft is None for plain decoding."""
+
+    target: str
+    draft: str | None = None
+    n_lookahead: int | None = None
+    session: str = "cached"  # or "uncached", or "replayed" (acceptance without decoding again)
+    attention: str = "sdpa"
+    bits: int = 32
+
+    @property
+    def id(self) -> str:
+        how = f"{self.draft} k={self.n_lookahead}" if self.draft else "plain"
+        return f"{self.target} {how} {self.session} {self.attention} {self.bits}-bit"
+
+    @property
+    def plain(self) -> "Cell":
+        """The same without a draft: what this cell's speed-up is measured against."""
+        return replace(self, draft=None, n_lookahead=None)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Cells that are compared with one another, on the same articles."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    articles: int
+    repeats: int
+    max_new_tokens: int
+
+    @property
+    def generations(self) -> int:
+        return len(self.cells) * self.articles * self.repeats
+
+
+def experiments_of(profile: Profile) -> dict[str, Experiment]:
+    """Every experiment of a profile, in the order they run."""
+    p = profile
+    plain = Cell(p.target, session=p.table1_session, attention="sdpa" if p.table1_session == "cached" else "eager")
+    grid = [replace(plain, draft=d, n_lookahead=k) for d in p.drafts for k in p.lookaheads]
+    combinations = [
+        Cell(p.target, draft, 1 if draft else None, session, attention)
+        for draft in (None, p.draft)
+        for session in ("uncached", "cached")
+        for attention in ("eager", "sdpa")
+    ]
+    quantized = [
+        Cell(p.target, draft, 1 if draft else None, bits=bits) for bits in (32, 16, 8, 4) for draft in (None, p.draft)
+    ]
+    rates = [
+        Cell(model, session=session, attention=attention)
+        for session, attention in (("uncached", "eager"), ("cached", "sdpa"))
+        for model in (p.target, *p.drafts)
+    ]
+    return {
+        experiment.name: experiment
+        for experiment in (
+            Experiment("quality", (Cell(p.target),), p.articles, 1, p.max_new_tokens),
+            Experiment(
+                "acceptance", tuple(replace(c, session="replayed") for c in grid), p.articles, 1, p.max_new_tokens
+            ),
+            Experiment("rates", tuple(rates), p.timed_articles, p.repeats, p.timed_new_tokens),
+            Experiment("table1", (plain, *grid), p.timed_articles, p.repeats, p.max_new_tokens),
+            Experiment("table2", tuple(combinations), p.timed_articles, p.repeats, p.timed_new_tokens),
+            Experiment("quantization", tuple(quantized), p.timed_articles, p.repeats, p.timed_new_tokens),
+        )
+    }
+
+
+class Study:
+    """A profile on a device: its models, its articles and the folder of its results.
+
+    profile: "mini", "quick" or "paper". device: "auto", "cpu" or "cuda". seed: of every generation.
+    Raises ValueError for anything else.
+    """
+
+    def __init__(self, profile: str = "mini", device: str = "auto", seed: int = 0, folder: Path | None = None):
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}.")
+        self.profile = profile_named(profile)
+        self.device = pick_device(device)
+        self.seed = seed
+        self.results = Results(folder or RUNS / profile)
+        self.environment = environment(_device_name(self.device), torch.get_num_threads())
+        self.experiments = experiments_of(self.profile)
+        self.model = cache(self._load)
+        self._drafted: tuple = (None, None)  # the last draft and article, and its logits along the text
+
+    def _load(self, name: str, attention: str = "sdpa", bits: int = 32) -> LanguageModel:
+        return load_model(name, attention, bits, self.device)
+
+    @cached_property
+    def articles(self) -> list[dict]:
+        """The articles of the largest experiment: id, title, summary, text."""
+        return list(xlsum.load(self.profile.source, n=self.profile.articles))
+
+    @cached_property
+    def prompts(self) -> list[list[int]]:
+        """The paper's prompt of each article, as token ids."""
+        target = self.model(self.profile.target)
+        return [target.encode(xlsum.prompt(article, target.tokenizer)) for article in self.articles]
+
+    def plan(self) -> str:
+        """What will run, what is there already, and about how long the rest takes."""
+        lines = [f"{self.profile.name} on {self.environment['device']}, results in {self.results.folder.name}/"]
+        missing = {name: list(self._missing(experiment)) for name, experiment in self.experiments.items()}
+        for name, experiment in self.experiments.items():
+            lines.append(
+                f"  {name}: {len(experiment.cells)} cells x {experiment.articles} articles x {experiment.repeats} = "
+                f"{experiment.generations} generations, {len(missing[name])} to run"
+            )
+        if not any(missing.values()):
+            return "\n".join([*lines, "  nothing to run: all of it is measured"])
+        pace = self._pace()
+        seconds = sum(
+            pace[cell.session] * min(experiment.max_new_tokens, TYPICAL_TOKENS)
+            for name, experiment in self.experiments.items()
+            for cell, *_ in missing[name]
+        )
+        return "\n".join([*lines, f"  about {max(1, round(seconds / 60))} min"])
+
+    def _pace(self) -> dict[str, float]:
+        """Seconds a token of plain decoding in each session, from one short text."""
+        target = self.model(self.profile.target)
+        pace = {"replayed": 0.0}
+        for session in ("cached", "uncached"):
+            decoder = AutoregressiveDecoder(target, session=session)
+            decoder.generate(self.prompts[0], max_new_tokens=1)
+            pace[session] = decoder.generate(self.prompts[0], max_new_tokens=4).seconds / 4
+        return pace
+
+    def run(self, name: str) -> None:
+        """Run what is missing of one experiment: article by article, all cells in turn."""
+        if name not in self.experiments:
+            raise ValueError(f"experiment must be one of {', '.join(self.experiments)}, not {name!r}.")
+        experiment = self.experiments[name]
+        missing = list(self._missing(experiment))
+        if not missing:
+            return
+        self.results.register(self.environment)
+        for cell in dict.fromkeys(cell for cell, *_ in missing):
+            if cell.session != "replayed":
+                self._decode(cell, 0, min(8, experiment.max_new_tokens))  # warm up
+        for cell, article, repeat in tqdm(missing, desc=name, mininterval=1, ascii=True):
+            generation = self._decode(cell, article, experiment.max_new_tokens)
+            self.results.append(self._row(experiment, cell, article, repeat, generation))
+
+    def _missing(self, experiment: Experiment) -> Iterator[tuple[Cell, int, int]]:
+        done = self.results.done(self.environment["id"])
+        for article in range(min(experiment.articles, len(self.articles))):
+            for repeat in range(experiment.repeats):
+                for cell in experiment.cells:
+                    key = (experiment.name, cell.id, self.articles[article]["id"], repeat, self.seed)
+                    if key not in done:
+                        yield cell, article, repeat
+
+    def _decode(self, cell: Cell, article: int, max_new_tokens: int) -> Generation:
+        prompt = self.prompts[article]
+        target = self.model(cell.target, cell.attention, cell.bits)
+        if cell.draft is None:
+            decoder = AutoregressiveDecoder(target, session=cell.session)
+        elif cell.session == "replayed":
+            decoder = self._replaying(cell, article)
+        else:
+            draft = self.model(cell.draft, cell.attention, cell.bits)
+            decoder = SpeculativeDecoder(target, ModelDrafter(draft), cell.n_lookahead, session=cell.session)
+        return decoder.generate(prompt, max_new_tokens, seed=self.seed)
+
+    def _replaying(self, cell: Cell, article: int) -> SpeculativeDecoder:
+        """A decoder whose target and draft answer from one forward each over the target's own greedy text."""
+        target, draft = self.model(cell.target), self.model(cell.draft)
+        text = self.prompts[article] + self._greedy_tokens[self.articles[article]["id"]]
+        beyond = [text[-1]] * (cell.n_lookahead + 1)  # read where a round drafts past the end, and never kept
+        certain = torch.nn.functional.one_hot(torch.tensor(text[1:] + beyond), target.vocab_size).to(target.device)
+        drafted = self._draft_logits(cell.draft, article)
+        drafter = ModelDrafter(draft, lambda _: ReplayedSession(drafted))
+        return SpeculativeDecoder(target, drafter, cell.n_lookahead, session=lambda _: ReplayedSession(certain))
+
+    @cached_property
+    def _greedy_tokens(self) -> dict[str, list[int]]:
+        """The target's own text of each article, as the quality experiment measured it."""
+        self.run("quality")
+        return {
+            row["prompt"]: row["token_ids"]
+            for row in self.results.rows
+            if row["experiment"] == "quality" and row["environment"] == self.environment["id"]
+        }
+
+    def _draft_logits(self, name: str, article: int) -> Tensor:
+        """The draft's logits along prompt and greedy text, and as many rows again for rounds that look past the end."""
+        if self._drafted[0] != (name, article):
+            draft = self.model(name)
+            text = self.prompts[article] + self._greedy_tokens[self.articles[article]["id"]]
+            rows = CachedSession(draft).extend(text)
+            self._drafted = (name, article), torch.cat([rows, rows[-1:].expand(max(self.profile.lookaheads), -1)])
+        return self._drafted[1]
+
+    def _row(self, experiment: Experiment, cell: Cell, article: int, repeat: int, generation: Generation) -> dict:
+        model = self.model(cell.target, cell.attention, cell.bits)
+        timed = cell.session != "replayed"
+        return {
+            "environment": self.environment["id"],
+            "profile": self.profile.name,
+            "experiment": experiment.name,
+            "cell": cell.id,
+            **asdict(cell),
+            "dtype": model.dtype,
+            "temperature": 0.0,
+            "prompt": self.articles[article]["id"],
+            "repeat": repeat,
+            "seed": self.seed,
+            "token_ids": generation.token_ids,
+            "drafted": [len(step.drafted) for step in generation.steps],
+            "accepted": [step.accepted for step in generation.steps],
+            "kinds": "".join(step.kind[0] for step in generation.steps),  # resampled, bonus, end, plain
+            "seconds": generation.seconds if timed else None,
+            "prompt_seconds": generation.prompt_seconds if timed else None,
+            **score(generation.text, self.articles[article]["summary"]),
+        }
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu"

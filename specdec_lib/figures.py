@@ -1,0 +1,165 @@
+"""Every figure, one function each, from results alone."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import matplotlib_fontja
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from specdec_lib import tables
+from specdec_lib.results import Results
+
+OURS, PAPER = "this run / この実行", "paper (RTX 3090) / 論文"
+
+
+def use_style() -> None:
+    """One look for all figures; Japanese labels need their font set after the theme."""
+    sns.set_theme(style="whitegrid", palette="viridis", rc={"figure.dpi": 110, "savefig.bbox": "tight"})
+    matplotlib_fontja.japanize()
+
+
+def acceptance_by_lookahead(results: Results) -> Figure:
+    """Acceptance against n_lookahead: flat here, falling to α / (1 + α) in the published table."""
+    ours, published = tables.acceptance(results), tables.published_table1()
+    figure, (left, right) = _side_by_side()
+    _lines(left, ours, "draft", "mean_acceptance")
+    _lines(right, published, "draft_params", "mean_acceptance_rate")
+    left.set_ylabel("mean acceptance rate / 平均採択率")
+    for axes in (left, right):
+        axes.set_ylim(0, 1)
+    return figure
+
+
+def speedup_by_lookahead(results: Results) -> Figure:
+    """Speed-up against n_lookahead, measured with 95 % intervals, beside the published one."""
+    ours, published = tables.table1(results), tables.published_table1()
+    figure, (left, right) = _side_by_side()
+    _lines(left, ours, "draft", "speed_up")
+    _lines(right, published, "draft_params", "speed_up")
+    left.set_ylabel("speed-up / 速度向上")
+    for axes in (left, right):
+        axes.axhline(1, color="black", linewidth=1, linestyle=":")
+    return figure
+
+
+def theory_against_measurement(results: Results) -> Figure:
+    """Predicted against measured speed-up of every cell of Table 1, the prompt's forward left out."""
+    table = tables.table1(results)
+    figure, axes = plt.subplots(figsize=(5.4, 4.8))
+    sns.scatterplot(table, x="predicted", y="decode_speed_up", hue="draft", style="n_lookahead", s=70, ax=axes)
+    low = table[["predicted", "decode_speed_up"]].min().min()
+    high = table[["predicted", "decode_speed_up"]].max().max()
+    axes.plot([low, high], [low, high], color="black", linewidth=1, linestyle=":")
+    axes.set(xlabel="predicted: E(α, k) / (v + kc) / 予測", ylabel="measured / 実測")
+    axes.legend(fontsize=7, loc="upper left")
+    return figure
+
+
+def rates_by_size(results: Results) -> Figure:
+    """c of each draft, uncached (the paper's) and cached, beside the published ones."""
+    ours = tables.rates(results)
+    ours = ours[ours["model"] != ours["model"].iloc[0]]
+    published = tables.published_table1().drop_duplicates("draft_params")
+    figure, (left, right) = _side_by_side()
+    sns.barplot(ours, x="model", y="c", hue="session", ax=left, palette="viridis")
+    sns.barplot(published, x="draft_params", y="inference_speed_rate", ax=right, color="0.6")
+    left.set_ylabel("c = draft / target time per token / 推論速度比")
+    for axes in (left, right):
+        axes.tick_params(axis="x", rotation=35)
+        axes.set_xlabel("draft model / ドラフトモデル")
+    return figure
+
+
+def combinations(results: Results) -> Figure:
+    """Table 2: speculative decoding, KV-cache and SDPA (the paper: BetterTransformer), alone and together."""
+    ours, published = tables.table2(results), tables.published_table2()
+    switches = ["speculative_decoding", "kv_cache", "better_transformer"]
+    both = pd.concat([ours.assign(source=OURS), published.assign(source=PAPER)])[[*switches, "speed_up", "source"]]
+    names = ["speculative", "cache", "SDPA"]
+    both["how"] = [
+        " + ".join(name for name, on in zip(names, row, strict=True) if on) or "plain"
+        for row in both[switches].itertuples(index=False)
+    ]
+    figure, axes = plt.subplots(figsize=(8.6, 4))
+    sns.barplot(both, y="how", x="speed_up", hue="source", ax=axes, palette=["#2a788e", "0.7"])
+    axes.axvline(1, color="black", linewidth=1, linestyle=":")
+    axes.set(xlabel="speed-up / 速度向上", ylabel="")
+    axes.legend(title="")
+    return figure
+
+
+def quantization(results: Results) -> Figure:
+    """Milliseconds a token at 32, 16, 8 and 4 bits, plain and speculative."""
+    table = tables.speedups(results, "quantization")
+    table["decoding"] = table["draft"].map(lambda draft: "speculative" if draft else "plain")
+    figure, axes = plt.subplots(figsize=(6, 3.6))
+    sns.barplot(table, x="bits", y="token_milliseconds", hue="decoding", order=[32, 16, 8, 4], ax=axes)
+    axes.set(xlabel="bits / ビット数", ylabel="ms a token / 1トークンあたりミリ秒")
+    axes.legend(title="")
+    return figure
+
+
+def accepted_counts(results: Results, n_lookahead: int = 7) -> Figure:
+    """How many drafted tokens a round keeps: the whole distribution behind the one rate."""
+    frame = results.generations("acceptance").query("n_lookahead == @n_lookahead")
+    counts = frame[["draft", "accepted"]].explode("accepted").astype({"accepted": int})
+    shares = counts.groupby("draft")["accepted"].value_counts(normalize=True).rename("share").reset_index()
+    figure, axes = plt.subplots(figsize=(7.4, 3.6))
+    sns.barplot(shares, x="accepted", y="share", hue="draft", palette="viridis", ax=axes)
+    axes.set(
+        xlabel=f"accepted of {n_lookahead} drafted / {n_lookahead}個のうち採択された数", ylabel="share of rounds / 割合"
+    )
+    return figure
+
+
+def forward_cost(results: Results) -> Figure:
+    """One forward over a cached prompt by number of tokens: what verification costs, and what a draft does."""
+    table = tables.forwards(results)
+    figure, axes = plt.subplots(figsize=(6.4, 3.8))
+    sns.lineplot(table, x="width", y="milliseconds", hue="model", marker="o", palette="viridis", ax=axes)
+    axes.set(xlabel="tokens in one forward / 1回のトークン数", ylabel="ms", ylim=(0, None))
+    axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+ALL = {
+    "acceptance": acceptance_by_lookahead,
+    "speedup": speedup_by_lookahead,
+    "theory": theory_against_measurement,
+    "rates": rates_by_size,
+    "combinations": combinations,
+    "quantization": quantization,
+    "accepted_counts": accepted_counts,
+    "forward_cost": forward_cost,
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG that is the same for the same results."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _side_by_side() -> tuple[Figure, list[Axes]]:
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+    for ax, title in zip(axes, (OURS, PAPER), strict=True):
+        ax.set_title(title)
+    return figure, axes
+
+
+def _lines(axes: Axes, table: pd.DataFrame, draft: str, value: str) -> None:
+    """One line a draft over n_lookahead, with its interval where the table has one."""
+    colours = sns.color_palette("viridis", table[draft].nunique())
+    for colour, (name, rows) in zip(colours, table.groupby(draft, sort=False), strict=True):
+        axes.plot(rows["n_lookahead"], rows[value], marker="o", color=colour, label=name)
+        if f"{value}_low" in rows:
+            axes.fill_between(
+                rows["n_lookahead"], rows[f"{value}_low"], rows[f"{value}_high"], color=colour, alpha=0.15
+            )
+    axes.set_xlabel("n_lookahead (k)")
+    axes.set_xticks(sorted(table["n_lookahead"].unique()))
+    axes.legend(fontsize=7)

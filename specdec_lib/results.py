@@ -1,0 +1,152 @@
+"""Measured rows as JSON lines, the environment they were measured in, and intervals."""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+MEASURING_MODULES = ["sampling", "sessions", "drafters", "decoders", "models", "experiments", "forwards"]
+KEY = ["experiment", "cell", "prompt", "repeat", "seed"]
+
+
+def code_version() -> str:
+    """A hash of the modules that decode and measure: editing any other file voids no result."""
+    digest = hashlib.sha256()
+    for module in MEASURING_MODULES:
+        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def environment(device: str, threads: int) -> dict:
+    """Machine, device and versions, with an `id` that is the same wherever all of them are."""
+    stamp = {
+        "machine": _processor(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "device": device,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("torch", "transformers", "bitsandbytes")},
+        "code": code_version(),
+    }
+    return {"id": hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:12], **stamp}
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor() or platform.machine()
+
+
+class Results:
+    """A folder of measured rows: rows.jsonl, written row by row, and environments.json.
+
+    A last line that a crash cut short is dropped with a notice; a broken line elsewhere is a ValueError.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        self.rows_file = self.folder / "rows.jsonl"
+        self.environments_file = self.folder / "environments.json"
+        self.rows = self._read()
+        self.environments = (
+            json.loads(self.environments_file.read_text(encoding="utf-8")) if self.environments_file.exists() else {}
+        )
+
+    def _read(self) -> list[dict]:
+        if not self.rows_file.exists():
+            return []
+        lines = self.rows_file.read_bytes().split(b"\n")
+        torn = lines.pop()  # nothing, when the file ends as it should
+        if torn:
+            print(f"{self.rows_file.name}: the last line was cut short and is dropped.", file=sys.stderr)
+            with self.rows_file.open("r+b") as file:
+                file.truncate(sum(len(line) + 1 for line in lines))
+        rows = []
+        for number, line in enumerate(lines, 1):
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise ValueError(
+                    f"Line {number} of {self.rows_file} is not JSON: mend or delete that line, or delete the file."
+                ) from error
+        return rows
+
+    def append(self, row: dict) -> None:
+        """Write one row to disk before anything else happens."""
+        with self.rows_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows.append(row)
+
+    def register(self, stamp: dict) -> None:
+        """Note an environment before its first row."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.environments[stamp["id"]] = stamp
+        text = json.dumps(self.environments, ensure_ascii=False, indent=1)
+        self.environments_file.write_text(text + "\n", encoding="utf-8")
+
+    def done(self, environment_id: str) -> set[tuple]:
+        """Keys of the rows that this environment has measured."""
+        return {tuple(row[key] for key in KEY) for row in self.rows if row["environment"] == environment_id}
+
+    @property
+    def latest(self) -> dict:
+        """The environment of the last row; rows of different environments are never put together."""
+        if not self.rows:
+            raise ValueError(f"There are no results in {self.folder}: run `bash reproduce.sh` first.")
+        return self.environments[self.rows[-1]["environment"]]
+
+    def frame(self, experiment: str) -> pd.DataFrame:
+        """The latest environment's rows of one experiment, as they were written."""
+        rows = [r for r in self.rows if r["experiment"] == experiment and r["environment"] == self.latest["id"]]
+        if not rows:
+            raise ValueError(f"There are no results of {experiment} in {self.folder}: run notebook 03 first.")
+        return pd.DataFrame(rows)
+
+    def generations(self, experiment: str) -> pd.DataFrame:
+        """`frame` of an experiment that decodes, with counts and seconds a token (decode: without the prompt)."""
+        table = self.frame(experiment)
+        table["tokens"] = table["token_ids"].map(len)
+        table["accepted_tokens"] = table["accepted"].map(sum)
+        table["rejected_tokens"] = table["kinds"].map(lambda kinds: kinds.count("r"))
+        table["rounds"] = table["kinds"].map(len)
+        judged = table["accepted_tokens"] + table["rejected_tokens"]
+        table["acceptance"] = table["accepted_tokens"] / judged.where(judged > 0)
+        table["token_seconds"] = table["seconds"] / table["tokens"]
+        table["decode_seconds"] = (table["seconds"] - table["prompt_seconds"]) / table["tokens"]
+        return table
+
+
+def interval(
+    values: Sequence[float] | np.ndarray,
+    statistic: Callable[..., np.ndarray] = np.median,
+    draws: int = 2_000,
+    level: float = 0.95,
+) -> tuple[float, float, float]:
+    """The statistic of one value (or row of counts) a prompt, and its bootstrap interval over prompts.
+
+    values: (prompts,) or (prompts, columns); statistic takes an array of them and an axis: its `axis=-1` result.
+    Percentile bootstrap with a fixed seed, so that the same rows always give the same digits.
+    """
+    values = np.asarray(values, dtype=float)
+    picks = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
+    low, high = np.quantile(statistic(values[picks], axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return float(statistic(values[None], axis=1)[0]), float(low), float(high)
+
+
+def pooled(counts: np.ndarray, axis: int) -> np.ndarray:
+    """Pooled rate of (…, prompts, 2) counts of accepted and rejected tokens, over the prompts' axis."""
+    sums = counts.sum(axis=axis)
+    return sums[..., 0] / sums.sum(axis=-1)

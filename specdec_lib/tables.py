@@ -1,0 +1,163 @@
+"""The paper's tables from measured rows, and the published ones to set beside them. Knows results, never a model."""
+
+import numpy as np
+import pandas as pd
+
+from specdec_lib import theory
+from specdec_lib.paths import DATA
+from specdec_lib.results import Results, interval, pooled
+
+
+def published_table1() -> pd.DataFrame:
+    """Table 1 of the paper: draft_params, n_lookahead, mean_acceptance_rate, inference_speed_rate, speed_up."""
+    return pd.read_csv(DATA / "paper" / "table1.csv")
+
+
+def published_table2() -> pd.DataFrame:
+    """Table 2 of the paper: speculative_decoding, kv_cache, better_transformer (0 or 1 each), speed_up."""
+    return pd.read_csv(DATA / "paper" / "table2.csv")
+
+
+def acceptance(results: Results, experiment: str = "acceptance") -> pd.DataFrame:
+    """For each draft and n_lookahead: the mean of the articles' rates (the paper's), and the pooled rate of all tokens.
+
+    Both with 95 % intervals over articles; tokens_per_round is what a round added on average.
+    """
+    frame = results.generations(experiment)
+    frame = frame[frame["draft"].notna() & (frame["repeat"] == 0)]
+    rows = []
+    for (draft, k), cell in frame.groupby(["draft", "n_lookahead"], sort=True):
+        mean = interval(cell["acceptance"].dropna(), np.mean)
+        rate = interval(cell[["accepted_tokens", "rejected_tokens"]].to_numpy(), pooled)
+        rows.append(
+            {
+                "draft": draft,
+                "n_lookahead": int(k),
+                "articles": len(cell),
+                **_named("mean_acceptance", mean),
+                **_named("pooled_acceptance", rate),
+                "tokens_per_round": cell["tokens"].sum() / cell["rounds"].sum(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def rates(results: Results) -> pd.DataFrame:
+    """Plain decoding of each model alone, by session: seconds a token, and c = its time / the target's.
+
+    The prompt's own forward is left out; medians over articles of the ratio on the same article and repeat.
+    """
+    frame = results.generations("rates")
+    frame["model"] = frame["target"]
+    largest = frame["model"].iloc[0]  # the study's target stands first in every experiment
+    rows = []
+    for (session, model), cell in frame.groupby(["session", "model"], sort=False):
+        base = frame[(frame["session"] == session) & (frame["model"] == largest)]
+        ratio = _paired(cell, base, "decode_seconds")
+        rows.append(
+            {
+                "model": model,
+                "session": session,
+                "attention": cell["attention"].iloc[0],
+                "milliseconds": 1000 * cell["decode_seconds"].median(),
+                **_named("c", interval(ratio)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def speedups(results: Results, experiment: str) -> pd.DataFrame:
+    """Every cell of a timed experiment against one plain baseline: median ratios with 95 % intervals over articles.
+
+    speed_up counts the prompt's forward, as the paper does; decode_speed_up leaves it out. For table2 the baseline is
+    plain decoding without cache and with eager attention, for every other experiment the same session without a draft.
+    same_text: the share of texts that equal the baseline's, token for token.
+    """
+    frame = results.generations(experiment)
+    settings = ["session", "attention", "bits"]
+    first = frame["cell"].iloc[0]
+    rows = []
+    for _, cell in frame.groupby("cell", sort=False):
+        how = cell.iloc[0]
+        base = (
+            frame[frame["cell"] == first]
+            if experiment != "quantization"
+            else frame[frame["draft"].isna() & (frame[settings] == how[settings]).all(axis=1)]
+        )
+        texts = cell.merge(base, on=["prompt", "repeat"], suffixes=("", "_base"))
+        rows.append(
+            {
+                "draft": how["draft"],
+                "n_lookahead": how["n_lookahead"],
+                **{name: how[name] for name in settings},
+                "articles": cell["prompt"].nunique(),
+                "token_milliseconds": 1000 * cell["token_seconds"].median(),
+                **_named("speed_up", interval(_paired(base, cell, "token_seconds"))),
+                **_named("decode_speed_up", interval(_paired(base, cell, "decode_seconds"))),
+                "acceptance": cell["acceptance"].mean(),
+                "same_text": (texts["token_ids"] == texts["token_ids_base"]).mean(),
+                **{name: cell[name].mean() for name in ("rouge1", "rouge2", "rougeL")},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def table1(results: Results) -> pd.DataFrame:
+    """Table 1: acceptance (all articles), c and speed-up of each draft and n_lookahead, and what theory predicts.
+
+    predicted: speedup(α, k, c, v) with α the pooled acceptance at n_lookahead 1, c of the same session and, for the
+    cached one, the measured v(k); to be held against decode_speed_up, as neither knows of the prompt's forward.
+    """
+    timed = speedups(results, "table1")
+    session = timed["session"].iloc[0]
+    counted = acceptance(results)
+    cost = rates(results).query("session == @session").set_index("model")["c"]
+    alpha = counted.query("n_lookahead == 1").set_index("draft")["pooled_acceptance"]
+    timed = timed[timed["draft"].notna()].drop(columns=["acceptance", "articles"]).astype({"n_lookahead": int})
+    table = counted.merge(timed, on=["draft", "n_lookahead"])
+    table["c"] = table["draft"].map(cost)
+    v = verification_cost(results) if session == "cached" else {}
+    table["predicted"] = [
+        theory.speedup(alpha[draft], k, cost[draft], v=v.get(k, 1.0))
+        for draft, k in zip(table["draft"], table["n_lookahead"], strict=True)
+    ]
+    return table
+
+
+def table2(results: Results) -> pd.DataFrame:
+    """Table 2: the eight combinations, with the paper's column names, against plain decoding without either."""
+    table = speedups(results, "table2")
+    table.insert(0, "speculative_decoding", table["draft"].notna().astype(int))
+    table.insert(1, "kv_cache", (table["session"] == "cached").astype(int))
+    table.insert(2, "better_transformer", (table["attention"] == "sdpa").astype(int))
+    return table
+
+
+def forwards(results: Results) -> pd.DataFrame:
+    """Milliseconds of one forward over a cached prompt, by model and number of tokens: medians."""
+    frame = results.frame("forwards")
+    table = frame.groupby(["cell", "parameters", "width"], sort=False)["seconds"].median().mul(1000)
+    return table.rename("milliseconds").reset_index().rename(columns={"cell": "model"})
+
+
+def verification_cost(results: Results) -> dict[int, float]:
+    """v(k): the target's time for k + 1 tokens / for one, at every k that was measured."""
+    table = forwards(results)
+    target = table[table["model"] == table["model"].iloc[0]].set_index("width")["milliseconds"]
+    return {width - 1: time / target[1] for width, time in target.items()}
+
+
+def quality(results: Results) -> pd.Series:
+    """ROUGE-1/2/L of the target's own text, means over all articles."""
+    return results.frame("quality")[["rouge1", "rouge2", "rougeL"]].mean()
+
+
+def _paired(numerator: pd.DataFrame, denominator: pd.DataFrame, column: str) -> pd.Series:
+    """The ratio of a column for each article: median over the repeats that ran in turn."""
+    pairs = numerator.merge(denominator, on=["prompt", "repeat"], suffixes=("_n", "_d"))
+    return (pairs[f"{column}_n"] / pairs[f"{column}_d"]).groupby(pairs["prompt"]).median()
+
+
+def _named(name: str, estimate: tuple[float, float, float]) -> dict[str, float]:
+    value, low, high = estimate
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
