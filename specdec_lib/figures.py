@@ -1,5 +1,7 @@
 """Every figure, one function each, from results alone."""
 
+from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -77,7 +79,9 @@ def combinations(results: Results) -> Figure:
     """Table 2: speculative decoding, KV-cache and SDPA (the paper: BetterTransformer), alone and together."""
     ours, published = tables.table2(results), tables.published_table2()
     switches = ["speculative_decoding", "kv_cache", "better_transformer"]
-    both = pd.concat([ours.assign(source=OURS), published.assign(source=PAPER)])[[*switches, "speed_up", "source"]]
+    both = pd.concat([ours.assign(source=OURS), published.assign(source=PAPER)], ignore_index=True)[
+        [*switches, "speed_up", "source"]
+    ]
     names = ["speculative", "cache", "SDPA"]
     both["how"] = [
         " + ".join(name for name, on in zip(names, row, strict=True) if on) or "plain"
@@ -94,7 +98,7 @@ def combinations(results: Results) -> Figure:
 def quantization(results: Results) -> Figure:
     """Milliseconds a token at 32, 16, 8 and 4 bits, plain and speculative."""
     table = tables.speedups(results, "quantization")
-    table["decoding"] = table["draft"].map(lambda draft: "speculative" if draft else "plain")
+    table["decoding"] = table["draft"].notna().map({True: "speculative", False: "plain"})
     figure, axes = plt.subplots(figsize=(6, 3.6))
     sns.barplot(table, x="bits", y="token_milliseconds", hue="decoding", order=[32, 16, 8, 4], ax=axes)
     axes.set(xlabel="bits / ビット数", ylabel="ms a token / 1トークンあたりミリ秒")
@@ -163,3 +167,48 @@ def _lines(axes: Axes, table: pd.DataFrame, draft: str, value: str) -> None:
     axes.set_xlabel("n_lookahead (k)")
     axes.set_xticks(sorted(table["n_lookahead"].unique()))
     axes.legend(fontsize=7)
+
+
+def show(figure: Figure) -> Figure:
+    """For the last line of a notebook cell: closed, so that the figure is shown once."""
+    plt.close(figure)
+    return figure
+
+
+def overlap(target: Sequence[float], draft: Sequence[float], tokens: Sequence[str]) -> Figure:
+    """Two distributions over a small vocabulary; where they overlap, a drafted token is accepted."""
+    both = pd.DataFrame({"target / 目標": target, "draft / ドラフト": draft}, index=list(tokens))
+    figure, axes = plt.subplots(figsize=(6.4, 3.6))
+    both.plot.bar(ax=axes, color=["#2a788e", "#e0a030"], width=0.6, alpha=0.55, rot=0)
+    shared = both.min(axis=1)
+    axes.bar(range(len(both)), shared, 0.6, fill=False, hatch="///", edgecolor="0.25", label="overlap / 重なり")
+    axes.set(ylabel="probability / 確率", title=f"overlap = acceptance rate α / 重なり = 採択率: {shared.sum():.2f}")
+    axes.legend(title="")
+    return figure
+
+
+def token_pieces(tokenizer, text: str):
+    """A text as its tokens, one colour after the other; a token that is one byte of a character shows that byte."""
+    from IPython.display import HTML
+
+    fills = ["#cfe8f3", "#fde4b8", "#d9efd0", "#f3d6e4"]
+    boxes = []
+    for i, token in enumerate(tokenizer(text, add_special_tokens=False, verbose=False).input_ids):
+        piece = tokenizer.decode([token])
+        piece = tokenizer.convert_ids_to_tokens(token) if "\ufffd" in piece else piece
+        style = f"background:{fills[i % len(fills)]};color:#222;border-radius:3px;padding:0.15em 0.3em;margin-right:2px"
+        boxes.append(f'<span title="token {token}" style="{style}">{escape(piece)}</span>')
+    return HTML(f'<div lang="ja" style="font-size:16px;line-height:2.1;max-width:56em">{"".join(boxes)}</div>')
+
+
+def texts(named: Mapping[str, str]):
+    """Texts one below the other, each under its name, line breaks kept."""
+    from IPython.display import HTML
+
+    name_style = "font-size:0.85em;font-weight:bold;margin-top:0.7em"
+    text_style = "border-left:3px solid #8a8a8a;padding-left:0.8em;white-space:pre-wrap"
+    blocks = [
+        f'<div style="{name_style}">{escape(name)}</div><div lang="ja" style="{text_style}">{escape(text)}</div>'
+        for name, text in named.items()
+    ]
+    return HTML(f'<div style="font-size:15px;line-height:1.8;max-width:56em">{"".join(blocks)}</div>')

@@ -1,6 +1,7 @@
 """The checkpoints by name, and how one is loaded."""
 
 from dataclasses import dataclass
+from logging import ERROR, getLogger
 from pathlib import Path
 
 import torch
@@ -176,9 +177,10 @@ def _explain(name: str, source: str, error: OSError) -> str:
 
 
 class _quiet:
-    """No progress bar for weights that load in a second, no warning of bitsandbytes for every layer."""
+    """No progress bar for weights that load in a second, no notice of an optional kernel package."""
 
     def __enter__(self) -> None:
+        getLogger("bitsandbytes.backends.cpu.ops").setLevel(ERROR)
         self.bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
 

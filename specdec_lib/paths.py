@@ -12,3 +12,9 @@ HOME = _CLONE or Path.cwd()
 """Where results and figures go: the clone's folder, or the working folder of an installed package."""
 
 RUNS = HOME / "runs"
+"""Measured rows and executed notebooks, a folder a profile."""
+
+
+def output(profile: str) -> Path:
+    """Where a profile's RESULTS.md and figures/ go: a quick look must not replace the real ones."""
+    return RUNS / profile if profile == "quick" else HOME

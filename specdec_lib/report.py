@@ -12,8 +12,8 @@ from specdec_lib.results import Results
 REFERENCES = DATA / "results"
 """Results we measured on named machines: shown beside a reader's own, never taken for them."""
 
-SMALL = """, of the embedded models (target 7.9 M parameters, drafts 0.7 to 1.8 M) on fictional news: hardware, sizes and text
-differ from the paper's, so compare shapes, not digits."""
+SMALL = """, of the embedded models (target 7.9 M parameters, drafts 0.4 to 1.8 M) on fictional news: hardware, sizes
+and text differ from the paper's, so compare shapes, not digits."""
 
 
 def write(results: Results, out: Path) -> Path:
@@ -28,7 +28,8 @@ def write(results: Results, out: Path) -> Path:
 
 def compose(results: Results) -> str:
     """The whole of RESULTS.md."""
-    sections = [_head(results), _finding(results), _table1(results), _table2(results), _quantization(results)]
+    shapes = f"## Do the shapes agree?\n\n{verdicts(results)}"
+    sections = [_head(results), shapes, _table1(results), _table2(results), _quantization(results)]
     sections += [_quality(results), _rates(results), _references(results), _environment(results)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -47,12 +48,10 @@ that of the method, the prompt's own forward included, as in the paper: the medi
 Brackets hold 95 % bootstrap intervals over articles."""
 
 
-def _finding(results: Results) -> str:
-    verdicts = _verdicts(results)
-    rows = [
-        [claim, expected, obtained, "agrees" if agrees else "differs"] for claim, expected, obtained, agrees in verdicts
-    ]
-    return "## Do the shapes agree?\n\n" + _markdown(["claim", "paper", "this run", "verdict"], rows)
+def verdicts(results: Results) -> str:
+    """A markdown table: each claim the published tables support, in the paper and here, and whether both show it."""
+    rows = [[*row, "agrees" if agrees else "differs"] for *row, agrees in _verdicts(results)]
+    return _markdown(["claim", "paper", "this run", "verdict"], rows)
 
 
 def _verdicts(results: Results) -> list[tuple[str, str, str, bool]]:
@@ -205,7 +204,7 @@ def _quantization(results: Results) -> str:
     rows = [
         [
             row.bits,
-            "speculative" if row.draft else "plain",
+            "plain" if pd.isna(row.draft) else "speculative",
             f"{row.token_milliseconds:.2f}",
             f"×{row.speed_up:.2f} {_brackets(row, 'speed_up', 2)}",
             f"{row.same_text:.0%}",
