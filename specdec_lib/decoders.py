@@ -95,7 +95,10 @@ class Generation:
 
 
 class Decoding:
-    """One text being decoded: iterating over it yields its steps; `generation` is what they made so far."""
+    """One text being decoded: iterating over it yields its steps, and goes on where an earlier loop stopped.
+
+    `generation` is what the steps made so far.
+    """
 
     def __init__(
         self,
@@ -114,8 +117,12 @@ class Decoding:
         self.sampling, self.chance, self.trace = sampling, chance, trace
         self.steps: list[Step] = []
         self.prompt_seconds = 0.0
+        self._running = self._run()
 
     def __iter__(self) -> Iterator[Step]:
+        return self._running
+
+    def _run(self) -> Iterator[Step]:
         began = self._now()
         if len(self.prompt_ids) > 1:
             self.session.extend(self.prompt_ids[:-1], last=0)
@@ -123,7 +130,7 @@ class Decoding:
         self._unread = torch.tensor(self.prompt_ids[-1:], device=self.target.device)  # text the session has not seen
         self.prompt_seconds = self._now() - began
         remaining = self.max_new_tokens
-        while remaining:
+        while remaining > 0:
             step = self._round(min(self.n_lookahead, remaining - 1))
             self.steps.append(step)
             yield step
@@ -141,6 +148,8 @@ class Decoding:
         """Draft at most k tokens, verify them in one forward, keep what the rule accepts and add one token."""
         began = self._now()
         drafted, draft = (self.drafter if k else NoDrafter()).propose(k)  # (m,), (m, vocab)
+        if len(drafted) > k:
+            raise ValueError(f"The drafter proposed {len(drafted)} tokens where at most {k} were asked for.")
         drafted = drafted.to(self._unread.device)
         logits = self.session.extend(torch.cat([self._unread, drafted]), last=len(drafted) + 1)
         target = self.sampling.distribution(logits)  # (m + 1, vocab)
@@ -170,6 +179,11 @@ class Decoding:
         return time.perf_counter()
 
 
+def _check_count(name: str, value: int) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value}.")
+
+
 class SpeculativeDecoder:
     """Lets a drafter propose and the target check: the output's distribution is the target's, exactly.
 
@@ -186,15 +200,17 @@ class SpeculativeDecoder:
         kv_cache: bool = True,
         session: str | Callable[[LanguageModel], Session] = "auto",
     ):
-        if n_lookahead < 1:
-            raise ValueError(f"n_lookahead must be at least 1, not {n_lookahead}.")
+        _check_count("n_lookahead", n_lookahead)
         self.target = as_language_model(target)
         self.n_lookahead = n_lookahead
         self.open_session = session_factory(session, kv_cache)
+        readers = [self.target]
         if hasattr(drafter, "following"):
             check_pair(self.target, drafter.model)
+            readers.append(drafter.model)
             drafter = drafter.following(self.open_session)
         self.drafter = drafter
+        self.narrowest = min(readers, key=lambda reader: reader.context)
 
     def generate(
         self,
@@ -243,18 +259,16 @@ class SpeculativeDecoder:
         )
 
     def _prompt_ids(self, prompt: str | Sequence[int], max_new_tokens: int) -> list[int]:
-        if max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}.")
+        _check_count("max_new_tokens", max_new_tokens)
         ids = self.target.encode(prompt) if isinstance(prompt, str) else [int(token) for token in prompt]
         if not ids:
             raise ValueError("The prompt is empty: give it at least one token.")
         if outside := [token for token in ids if not 0 <= token < self.target.vocab_size]:
             raise ValueError(f"Token {outside[0]} is not in the vocabulary of {self.target.vocab_size} tokens.")
-        context = self.target.context
-        if context and len(ids) + max_new_tokens > context:
+        if len(ids) + max_new_tokens > self.narrowest.context:
             raise ValueError(
-                f"The prompt has {len(ids)} tokens and asks for {max_new_tokens} new ones, but {self.target.name} "
-                f"reads {context} at most: shorten the prompt or lower max_new_tokens."
+                f"The prompt has {len(ids)} tokens and asks for {max_new_tokens} new ones, but {self.narrowest.name} "
+                f"reads {self.narrowest.context} at most: shorten the prompt or lower max_new_tokens."
             )
         return ids
 

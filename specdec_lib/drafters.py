@@ -1,5 +1,6 @@
 """Who proposes tokens."""
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -37,7 +38,9 @@ class ModelDrafter:
 
     def following(self, open_session: Callable[[LanguageModel], Session]) -> "ModelDrafter":
         """This drafter, with the decoder's session where it has none of its own."""
-        return self if self.open_session else ModelDrafter(self.model, open_session)
+        follower = copy.copy(self)
+        follower.open_session = self.open_session or open_session
+        return follower
 
     def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
         self._sampling, self._chance = sampling, chance

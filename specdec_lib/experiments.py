@@ -96,17 +96,19 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
 class Study:
     """A profile on a device: its models, its articles and the folder of its results.
 
-    profile: "mini", "quick" or "paper". device: "auto", "cpu" or "cuda". seed: of every generation.
-    Raises ValueError for anything else.
+    profile: "mini", "quick", "paper" or a Profile of one's own. device: "auto", "cpu" or "cuda". seed: of every
+    generation. Raises ValueError for anything else.
     """
 
-    def __init__(self, profile: str = "mini", device: str = "auto", seed: int = 0, folder: Path | None = None):
+    def __init__(
+        self, profile: str | Profile = "mini", device: str = "auto", seed: int = 0, folder: Path | None = None
+    ):
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}.")
-        self.profile = profile_named(profile)
+        self.profile = profile if isinstance(profile, Profile) else profile_named(profile)
         self.device = pick_device(device)
         self.seed = seed
-        self.results = Results(folder or RUNS / profile)
+        self.results = Results(folder or RUNS / self.profile.name)
         self.environment = environment(_device_name(self.device), torch.get_num_threads())
         self.experiments = experiments_of(self.profile)
         self.model = cache(self._load)

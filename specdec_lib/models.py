@@ -5,6 +5,7 @@ from logging import ERROR, getLogger
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging
 
@@ -49,9 +50,9 @@ class LanguageModel:
         return self.module.config.get_text_config().vocab_size
 
     @property
-    def context(self) -> int | None:
-        """Tokens that fit, prompt and new ones together; None where the configuration doesn't say."""
-        return getattr(self.module.config.get_text_config(), "max_position_embeddings", None)
+    def context(self) -> float:
+        """Tokens that fit, prompt and new ones together; infinite where the configuration doesn't say."""
+        return getattr(self.module.config.get_text_config(), "max_position_embeddings", None) or float("inf")
 
     @property
     def parameters(self) -> int:
@@ -99,7 +100,11 @@ def resolve(name: str) -> str:
         return str(DATA / "mini" / name.removeprefix("mini-"))
     if name in PAPER:
         return PAPER[name]
-    if Path(name).is_dir() or name.count("/") == 1:
+    if name and Path(name).is_dir():
+        if (Path(name) / "config.json").exists():
+            return name
+        raise ValueError(f"The folder {name} holds no model: there is no config.json in it.")
+    if name.count("/") == 1:
         return name
     raise ValueError(
         f"Unknown model {name!r}. Known are {', '.join([*EMBEDDED, *PAPER])}; "
@@ -156,6 +161,8 @@ def load_model(
             tokenizer = AutoTokenizer.from_pretrained(source)
     except OSError as error:
         raise ValueError(_explain(name, source, error)) from error
+    except SafetensorError as error:
+        raise ValueError(f"The weights of {name} are damaged ({error}): delete that copy and load it again.") from error
     if bits >= 16:
         module.to(device)
     return LanguageModel(module.eval(), tokenizer, name, attention, bits)

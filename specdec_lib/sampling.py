@@ -23,7 +23,7 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
             raise ValueError(f"temperature must be 0 (greedy) or a positive number, not {self.temperature}.")
-        if self.top_k is not None and (not isinstance(self.top_k, int) or self.top_k < 1):
+        if self.top_k is not None and (type(self.top_k) is not int or self.top_k < 1):
             raise ValueError(f"top_k must be a whole number of at least 1 or None, not {self.top_k}.")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1 or None, not {self.top_p}.")
@@ -33,12 +33,13 @@ class Sampling:
         if self.temperature == 0:
             return torch.zeros_like(logits, dtype=torch.float32).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
         scores = logits if logits.dtype == torch.float64 else logits.float()
-        return self._warpers()(None, scores).softmax(-1)
+        scores = scores - scores.amax(-1, keepdim=True)  # so that no temperature, however low, overflows
+        return self._warpers(torch.finfo(scores.dtype).tiny)(None, scores).softmax(-1)
 
-    def _warpers(self) -> LogitsProcessorList:
+    def _warpers(self, coldest: float) -> LogitsProcessorList:
         warpers = LogitsProcessorList()
         if self.temperature != 1:
-            warpers.append(TemperatureLogitsWarper(float(self.temperature)))
+            warpers.append(TemperatureLogitsWarper(max(float(self.temperature), coldest)))
         if self.top_k is not None:
             warpers.append(TopKLogitsWarper(self.top_k))
         if self.top_p is not None and self.top_p < 1:

@@ -32,6 +32,7 @@ class _ModelSession:
     def __init__(self, model: LanguageModel):
         self.model = model.module
         self.device = model.device
+        self.vocab_size = model.vocab_size
         self._keeps_logits = "logits_to_keep" in inspect.signature(self.model.forward).parameters
 
     def _tokens(self, token_ids: Sequence[int] | Tensor) -> Tensor:
@@ -39,7 +40,9 @@ class _ModelSession:
 
     @torch.inference_mode()
     def _forward(self, tokens: Tensor, last: int, **cache) -> Tensor:
-        """Logits (last, vocab) of the last rows of one forward over tokens (n,)."""
+        """Logits (last, vocab) of the last rows of one forward over tokens (n,); no forward where nothing is to do."""
+        if not len(tokens):
+            return torch.empty(0, self.vocab_size, device=self.device)
         if self._keeps_logits:
             cache["logits_to_keep"] = max(last, 1)  # transformers reads 0 as all
         logits = self.model(input_ids=tokens.unsqueeze(0), **cache).logits[0]
@@ -61,11 +64,10 @@ class UncachedSession(_ModelSession):
         new = self._tokens(token_ids)
         self.tokens = torch.cat([self.tokens, new])
         last = len(new) if last is None else last
-        if last == 0:
-            return torch.empty(0, device=self.device)
-        return self._forward(self.tokens, last, use_cache=False)
+        return self._forward(self.tokens if last else new[:0], last, use_cache=False)
 
     def rollback(self, length: int) -> None:
+        _check_rollback(self.length, length)
         self.tokens = self.tokens[:length]
 
 
@@ -85,8 +87,14 @@ class CachedSession(_ModelSession):
         return self._forward(new, len(new) if last is None else last, past_key_values=self.cache, use_cache=True)
 
     def rollback(self, length: int) -> None:
+        _check_rollback(self.length, length)
         if surplus := self.length - length:
             self.cache.crop(-surplus)
+
+
+def _check_rollback(now: int, length: int) -> None:
+    if not 0 <= length <= now:
+        raise ValueError(f"A session of {now} tokens can't be rolled back to {length}.")
 
 
 class ReplayedSession:

@@ -131,9 +131,9 @@ def test_a_terminal_is_coloured_unless_no_color_is_set(options, capsys, monkeypa
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        (["-k", "0"], "n_lookahead must be at least 1"),
+        (["-k", "0"], "n_lookahead must be a whole number"),
         (["-k", "many"], "invalid int value: 'many'"),
-        (["--max-new-tokens", "0"], "max_new_tokens must be at least 1"),
+        (["--max-new-tokens", "0"], "max_new_tokens must be a whole number"),
         (["--max-new-tokens", "64"], "shorten the prompt or lower max_new_tokens"),
         (["--max-text-length", "0"], "max_text_length must be at least 1"),
         (["--temperature", "-1"], "temperature must be 0"),

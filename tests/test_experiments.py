@@ -1,0 +1,116 @@
+"""A whole study in miniature: measured, resumed, reported."""
+
+from pathlib import Path
+
+import pytest
+
+from specdec_lib import Study, forwards, report, tables
+from specdec_lib.profiles import Profile
+from specdec_lib.results import Results
+
+TINY = Profile(
+    name="tiny",
+    target="mini-target",
+    drafts=("mini-draft-1", "mini-draft-4"),
+    draft="mini-draft-4",
+    source="embedded",
+    articles=3,
+    timed_articles=2,
+    repeats=1,
+    lookaheads=(1, 3, 7),
+    max_new_tokens=16,
+    timed_new_tokens=4,
+    table1_session="cached",
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    study = Study(TINY, "cpu", folder=tmp_path_factory.mktemp("tiny"))
+    for name in study.experiments:
+        study.run(name)
+    forwards.run(study)
+    return study
+
+
+def test_every_cell_article_and_repeat_is_measured_once(study):
+    expected = sum(experiment.generations for experiment in study.experiments.values())
+    rows = [row for row in study.results.rows if row["experiment"] != "forwards"]
+    assert (
+        len(rows)
+        == expected
+        == len({tuple(row[k] for k in ("experiment", "cell", "prompt", "repeat")) for row in rows})
+    )
+
+
+def test_a_second_run_measures_nothing(study):
+    again = Study(TINY, "cpu", folder=study.results.folder)
+    before = len(again.results.rows)
+    assert "nothing to run" in again.plan()
+    again.run("table1")
+    assert len(again.results.rows) == before
+
+
+def test_a_killed_run_goes_on_where_it_stopped(study, tmp_path):
+    rows = (study.results.folder / "rows.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    table1 = [line for line in rows if '"experiment": "table1"' in line]
+    (tmp_path / "environments.json").write_text((study.results.folder / "environments.json").read_text())
+    (tmp_path / "rows.jsonl").write_text("".join(table1[:5]) + table1[5][:40], encoding="utf-8")
+    resumed = Study(TINY, "cpu", folder=tmp_path)
+    resumed.run("table1")
+    assert len(resumed.results.rows) == len(table1)
+    keys = [(row["cell"], row["prompt"]) for row in resumed.results.rows]
+    assert keys == [(row["cell"], row["prompt"]) for row in study.results.rows if row["experiment"] == "table1"]
+
+
+def test_replayed_acceptance_is_that_of_real_decoding(study):
+    columns = ["token_ids", "drafted", "accepted", "kinds"]
+    replayed = study.results.frame("acceptance")
+    decoded = study.results.frame("table1")
+    both = replayed.merge(decoded, on=["prompt", "draft", "n_lookahead"], suffixes=("", "_decoded"))
+    assert len(both) == TINY.timed_articles * len(TINY.drafts) * len(TINY.lookaheads)
+    for column in columns:
+        assert (both[column] == both[f"{column}_decoded"]).all(), column
+
+
+def test_every_text_in_32_bits_is_the_targets_own(study):
+    assert (tables.speedups(study.results, "table1")["same_text"] == 1).all()
+    assert (tables.speedups(study.results, "table2")["same_text"] == 1).all()
+
+
+def test_the_report_is_the_same_from_the_same_rows(study, tmp_path):
+    first = report.write(study.results, tmp_path / "a")
+    second = report.write(Results(study.results.folder), tmp_path / "b")
+    assert first.read_bytes() == second.read_bytes()
+    figures = sorted(path.name for path in (tmp_path / "a" / "figures").iterdir())
+    assert figures == sorted(path.name for path in (tmp_path / "b" / "figures").iterdir())
+    for name in figures:
+        assert (
+            Path(tmp_path / "a" / "figures" / name).read_bytes() == Path(tmp_path / "b" / "figures" / name).read_bytes()
+        )
+
+
+def test_the_report_sets_every_published_row_beside_ours(study):
+    text = report.compose(study.results)
+    assert len(tables.published_table1()) == 32
+    for row in tables.published_table1().query("n_lookahead in [1, 3, 7]").itertuples():
+        assert f"| {row.draft_params} | {row.n_lookahead} | {row.mean_acceptance_rate:.3f} |" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"profile": "huge"}, "profile must be one of mini, quick, paper"),
+        ({"device": "tpu"}, "device must be"),
+        ({"seed": -1}, "seed must be"),
+        ({"seed": "0"}, "seed must be"),
+    ],
+)
+def test_unknown_parameters_are_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Study(**arguments)
+
+
+def test_an_unknown_experiment_is_refused(study):
+    with pytest.raises(ValueError, match="experiment must be one of"):
+        study.run("table9")
