@@ -3,9 +3,12 @@
 Names are loaded when they are first used, so that `import specdec_lib` and `specdec --help` take no time.
 """
 
+import warnings
 from importlib import import_module
 
 __version__ = "0.1.0"
+
+warnings.filterwarnings("ignore", "IProgress not found")  # a notebook without widgets lacks nothing here
 
 _HOMES = {
     "AutoregressiveDecoder": "decoders",
@@ -15,10 +18,22 @@ _HOMES = {
     "ModelDrafter": "drafters",
     "Study": "experiments",
     "load_model": "models",
+    "parameters": "notebook",
 }
 _MODULES = [
-    *("decoders", "drafters", "experiments", "figures", "forwards", "models", "profiles", "report", "results"),
-    *("rouge", "sampling", "sessions", "tables", "theory", "traces", "xlsum"),
+    *(
+        "decoders",
+        "drafters",
+        "experiments",
+        "figures",
+        "forwards",
+        "models",
+        "notebook",
+        "paths",
+        "profiles",
+        "report",
+    ),
+    *("results", "rouge", "sampling", "sessions", "tables", "theory", "traces", "xlsum"),
 ]
 __all__ = [*_HOMES, *_MODULES]
 

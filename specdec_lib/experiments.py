@@ -1,5 +1,6 @@
 """The grids of the paper, one cell at a time: what is compared runs in turn, every row is written as it is finished."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from specdec_lib import xlsum
 from specdec_lib.decoders import AutoregressiveDecoder, Generation, SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
-from specdec_lib.models import LanguageModel, load_model, pick_device
+from specdec_lib.models import LanguageModel, load_model, pick_device, resolve
 from specdec_lib.paths import RUNS
 from specdec_lib.profiles import Profile, profile_named
 from specdec_lib.results import Results, environment
@@ -109,7 +110,11 @@ class Study:
         self.device = pick_device(device)
         self.seed = seed
         self.results = Results(folder or RUNS / self.profile.name)
-        self.environment = environment(_device_name(self.device), torch.get_num_threads())
+        self.environment = environment(
+            _device_name(self.device),
+            torch.get_num_threads(),
+            [resolve(name) for name in (self.profile.target, *self.profile.drafts)],
+        )
         self.experiments = experiments_of(self.profile)
         self.model = cache(self._load)
         self._drafted: tuple = (None, None)  # the last draft and article, and its logits along the text
@@ -169,7 +174,7 @@ class Study:
         for cell in dict.fromkeys(cell for cell, *_ in missing):
             if cell.session != "replayed":
                 self._decode(cell, 0, min(8, experiment.max_new_tokens))  # warm up
-        for cell, article, repeat in tqdm(missing, desc=name, mininterval=1, ascii=True):
+        for cell, article, repeat in _progress(missing, name):
             generation = self._decode(cell, article, experiment.max_new_tokens)
             self.results.append(self._row(experiment, cell, article, repeat, generation))
 
@@ -232,6 +237,8 @@ class Study:
             "experiment": experiment.name,
             "cell": cell.id,
             **asdict(cell),
+            "target_revision": model.revision,
+            "draft_revision": self.model(cell.draft, cell.attention, cell.bits).revision if cell.draft else None,
             "dtype": model.dtype,
             "temperature": 0.0,
             "prompt": self.articles[article]["id"],
@@ -245,6 +252,15 @@ class Study:
             "prompt_seconds": generation.prompt_seconds if timed else None,
             **score(generation.text, self.articles[article]["summary"]),
         }
+
+
+def _progress(work: list, name: str) -> Iterator:
+    """A bar while it lasts; a notebook keeps none of it."""
+    yield from tqdm(work, desc=name, mininterval=1, ascii=True)
+    if "ipykernel" in sys.modules:
+        from IPython.display import clear_output
+
+        clear_output()
 
 
 def _device_name(device: str) -> str:

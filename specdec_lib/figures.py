@@ -1,7 +1,6 @@
 """Every figure, one function each, from results alone."""
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -185,30 +184,3 @@ def overlap(target: Sequence[float], draft: Sequence[float], tokens: Sequence[st
     axes.set(ylabel="probability / 確率", title=f"overlap = acceptance rate α / 重なり = 採択率: {shared.sum():.2f}")
     axes.legend(title="")
     return figure
-
-
-def token_pieces(tokenizer, text: str):
-    """A text as its tokens, one colour after the other; a token that is one byte of a character shows that byte."""
-    from IPython.display import HTML
-
-    fills = ["#cfe8f3", "#fde4b8", "#d9efd0", "#f3d6e4"]
-    boxes = []
-    for i, token in enumerate(tokenizer(text, add_special_tokens=False, verbose=False).input_ids):
-        piece = tokenizer.decode([token])
-        piece = tokenizer.convert_ids_to_tokens(token) if "\ufffd" in piece else piece
-        style = f"background:{fills[i % len(fills)]};color:#222;border-radius:3px;padding:0.15em 0.3em;margin-right:2px"
-        boxes.append(f'<span title="token {token}" style="{style}">{escape(piece)}</span>')
-    return HTML(f'<div lang="ja" style="font-size:16px;line-height:2.1;max-width:56em">{"".join(boxes)}</div>')
-
-
-def texts(named: Mapping[str, str]):
-    """Texts one below the other, each under its name, line breaks kept."""
-    from IPython.display import HTML
-
-    name_style = "font-size:0.85em;font-weight:bold;margin-top:0.7em"
-    text_style = "border-left:3px solid #8a8a8a;padding-left:0.8em;white-space:pre-wrap"
-    blocks = [
-        f'<div style="{name_style}">{escape(name)}</div><div lang="ja" style="{text_style}">{escape(text)}</div>'
-        for name, text in named.items()
-    ]
-    return HTML(f'<div style="font-size:15px;line-height:1.8;max-width:56em">{"".join(blocks)}</div>')

@@ -46,6 +46,11 @@ class LanguageModel:
         return str(self.module.dtype).removeprefix("torch.")
 
     @property
+    def revision(self) -> str | None:
+        """The hub's commit; None for a local folder."""
+        return getattr(self.module.config, "_commit_hash", None)
+
+    @property
     def vocab_size(self) -> int:
         return self.module.config.get_text_config().vocab_size
 

@@ -24,8 +24,20 @@ def code_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def environment(device: str, threads: int) -> dict:
-    """Machine, device and versions, with an `id` that is the same wherever all of them are."""
+def weights_version(sources: Sequence[str]) -> str:
+    """A hash of the weights in local folders, and of the names of those on the hub."""
+    digest = hashlib.sha256()
+    for source in sources:
+        weights = Path(source) / "model.safetensors"
+        digest.update(weights.read_bytes() if weights.exists() else source.encode())
+    return digest.hexdigest()[:12]
+
+
+def environment(device: str, threads: int, sources: Sequence[str] = ()) -> dict:
+    """Machine, device, versions and weights, with an `id` that is the same wherever all of them are.
+
+    sources: what the models are loaded from, folders or hub ids.
+    """
     stamp = {
         "machine": _processor(),
         "cores": os.cpu_count(),
@@ -35,6 +47,7 @@ def environment(device: str, threads: int) -> dict:
         "python": platform.python_version(),
         **{package: version(package) for package in ("torch", "transformers", "bitsandbytes")},
         "code": code_version(),
+        "weights": weights_version(sources),
     }
     return {"id": hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:12], **stamp}
 

@@ -1,13 +1,16 @@
 """The paper's tables from measured rows, and the published ones to set beside them. Knows results, never a model."""
 
-from collections.abc import Iterable, Mapping, Sequence
-
 import numpy as np
 import pandas as pd
 
 from specdec_lib import theory
 from specdec_lib.paths import DATA
 from specdec_lib.results import Results, interval, pooled
+
+
+def published_models() -> pd.DataFrame:
+    """The paper's checkpoints: params, and their names on the hub, pretrained and fine_tuned_on_japanese_xlsum."""
+    return pd.read_csv(DATA / "paper" / "models.csv")
 
 
 def published_table1() -> pd.DataFrame:
@@ -163,68 +166,3 @@ def _paired(numerator: pd.DataFrame, denominator: pd.DataFrame, column: str) -> 
 def _named(name: str, estimate: tuple[float, float, float]) -> dict[str, float]:
     value, low, high = estimate
     return {name: value, f"{name}_low": low, f"{name}_high": high}
-
-
-def published_models() -> pd.DataFrame:
-    """The paper's checkpoints: params, and their names on the hub, pretrained and fine_tuned_on_japanese_xlsum."""
-    return pd.read_csv(DATA / "paper" / "models.csv")
-
-
-def model_sizes(models: Iterable) -> pd.DataFrame:
-    """Size and shape of loaded models, in the order given: one row a `LanguageModel`."""
-    rows = []
-    for model in models:
-        config = model.module.config.get_text_config()
-        rows.append(
-            {
-                "model": model.name,
-                "parameters": model.parameters,
-                "layers": config.num_hidden_layers,
-                "width": config.hidden_size,
-                "vocabulary": model.vocab_size,
-                "context": model.context,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def fates(generation, rounds: int) -> pd.DataFrame:
-    """Every token of the first rounds and what became of it; with the rule's numbers where they were traced.
-
-    chance: min(1, target / draft); accepted where the random number is below it.
-    """
-    from specdec_lib.traces import Reader
-
-    reader = Reader(generation.tokenizer)
-    rows = []
-    for number, step in enumerate(generation.steps[:rounds], 1):
-        for piece in reader.pieces(step):
-            row = {"round": number, "token": piece.text, "fate": piece.look}
-            if draw := piece.draw:
-                chance = min(1.0, draw.target / draw.draft)
-                row |= {"target": draw.target, "draft": draw.draft, "chance": chance, "random": draw.uniform}
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def side_by_side(
-    decoders: Mapping[str, object], prompt: str | Sequence[int], max_new_tokens: int = 48, repeats: int = 3
-) -> pd.DataFrame:
-    """Decoders on one prompt, warmed up and run in turn: speed against the first of them, and whether the text is its.
-
-    A quick look in a notebook; what is reported is measured by `Study.run`. Seconds include the prompt's forward.
-    """
-    for decoder in decoders.values():
-        decoder.generate(prompt, max_new_tokens=min(8, max_new_tokens))
-    runs = [{name: d.generate(prompt, max_new_tokens) for name, d in decoders.items()} for _ in range(repeats)]
-    speeds = pd.DataFrame([{name: len(g.token_ids) / g.seconds for name, g in run.items()} for run in runs])
-    first = next(iter(decoders))
-    return pd.DataFrame(
-        {
-            "tokens_per_second": speeds.median(),
-            "times_as_fast": speeds.div(speeds[first], axis=0).median(),
-            "same_text": {name: g.token_ids == runs[0][first].token_ids for name, g in runs[0].items()},
-            "tokens_per_round": {name: len(g.token_ids) / len(g.steps) for name, g in runs[0].items()},
-            "acceptance": {name: g.acceptance_rate for name, g in runs[0].items()},
-        }
-    )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from specdec_lib import Study, forwards, report, tables
+from specdec_lib import Study, forwards, parameters, report, tables
 from specdec_lib.profiles import Profile
 from specdec_lib.results import Results
 
@@ -109,6 +109,13 @@ def test_the_report_sets_every_published_row_beside_ours(study):
 def test_unknown_parameters_are_refused(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         Study(**arguments)
+
+
+def test_a_misspelt_notebook_parameter_is_refused():
+    known = {"profile": "mini", "device": "auto", "seed": 0}
+    assert parameters({**known, "In": [], "_": 1, "tables": tables}) == known
+    with pytest.raises(ValueError, match="Unknown parameter 'profil'"):
+        parameters({**known, "profil": "paper"})
 
 
 def test_an_unknown_experiment_is_refused(study):

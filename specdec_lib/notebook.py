@@ -1,0 +1,109 @@
+"""What the notebooks show live: parameters, texts, tokens, decoders side by side. None of it is a result."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+import pandas as pd
+from IPython.display import HTML
+
+from specdec_lib.decoders import Generation, SpeculativeDecoder
+from specdec_lib.models import LanguageModel
+from specdec_lib.traces import Reader
+
+PARAMETERS = ("profile", "device", "seed")
+
+
+def parameters(namespace: dict) -> dict:
+    """A notebook's parameters out of its `globals()`; ValueError for one that no notebook here knows.
+
+    papermill only warns of a misspelt parameter and runs on with the default. It is caught where it is set: among
+    the plain values defined before the study is.
+    """
+    plain = (bool, int, float, str, list, dict, tuple)
+    names = [n for n, value in namespace.items() if not n.startswith("_") and isinstance(value, plain)]
+    unknown = [name for name in names if name not in (*PARAMETERS, "In", "Out")]
+    if unknown and "study" not in namespace:
+        raise ValueError(f"Unknown parameter {unknown[0]!r}: a notebook takes {', '.join(PARAMETERS)}.")
+    return {name: namespace[name] for name in PARAMETERS}
+
+
+def model_sizes(models: Iterable[LanguageModel]) -> pd.DataFrame:
+    """Size and shape of loaded models, a row each, in the order given."""
+    rows = []
+    for model in models:
+        config = model.module.config.get_text_config()
+        rows.append(
+            {
+                "model": model.name,
+                "parameters": model.parameters,
+                "layers": config.num_hidden_layers,
+                "width": config.hidden_size,
+                "vocabulary": model.vocab_size,
+                "context": model.context,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def fates(generation: Generation, rounds: int) -> pd.DataFrame:
+    """Every token of the first rounds and what became of it; with the rule's numbers where they were traced.
+
+    chance: min(1, target / draft); accepted where the random number is below it.
+    """
+    reader = Reader(generation.tokenizer)
+    rows = []
+    for number, step in enumerate(generation.steps[:rounds], 1):
+        for piece in reader.pieces(step):
+            row = {"round": number, "token": piece.text, "fate": piece.look}
+            if draw := piece.draw:
+                chance = min(1.0, draw.target / draw.draft)
+                row |= {"target": draw.target, "draft": draw.draft, "chance": chance, "random": draw.uniform}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def side_by_side(
+    decoders: Mapping[str, SpeculativeDecoder], prompt: str | Sequence[int], max_new_tokens: int = 48, repeats: int = 3
+) -> pd.DataFrame:
+    """Decoders on one prompt, warmed up and run in turn: speed against the first of them, and whether the text is its.
+
+    A quick look in a notebook, at the fastest run of each; what is reported is measured by `Study.run`. Seconds include
+    the prompt's forward.
+    """
+    for decoder in decoders.values():
+        decoder.generate(prompt, max_new_tokens=min(8, max_new_tokens))
+    runs = [{name: d.generate(prompt, max_new_tokens) for name, d in decoders.items()} for _ in range(repeats)]
+    speeds = pd.DataFrame([{name: len(g.token_ids) / g.seconds for name, g in run.items()} for run in runs]).max()
+    first = next(iter(decoders))
+    return pd.DataFrame(
+        {
+            "tokens_per_second": speeds,
+            "times_as_fast": speeds / speeds[first],
+            "same_text": {name: g.token_ids == runs[0][first].token_ids for name, g in runs[0].items()},
+            "tokens_per_round": {name: len(g.token_ids) / len(g.steps) for name, g in runs[0].items()},
+            "acceptance": {name: g.acceptance_rate for name, g in runs[0].items()},
+        }
+    )
+
+
+def token_pieces(tokenizer, text: str) -> HTML:
+    """A text as its tokens, one colour after the other; a token that is one byte of a character shows that byte."""
+    fills = ["#cfe8f3", "#fde4b8", "#d9efd0", "#f3d6e4"]
+    boxes = []
+    for i, token in enumerate(tokenizer(text, add_special_tokens=False, verbose=False).input_ids):
+        piece = tokenizer.decode([token])
+        piece = tokenizer.convert_ids_to_tokens(token) if "\ufffd" in piece else piece
+        style = f"background:{fills[i % len(fills)]};color:#222;border-radius:3px;padding:0.15em 0.3em;margin-right:2px"
+        boxes.append(f'<span title="token {token}" style="{style}">{escape(piece)}</span>')
+    return HTML(f'<div lang="ja" style="font-size:16px;line-height:2.1;max-width:56em">{"".join(boxes)}</div>')
+
+
+def texts(named: Mapping[str, str]) -> HTML:
+    """Texts one below the other, each under its name, line breaks kept."""
+    name_style = "font-size:0.85em;font-weight:bold;margin-top:0.7em"
+    text_style = "border-left:3px solid #8a8a8a;padding-left:0.8em;white-space:pre-wrap"
+    blocks = [
+        f'<div style="{name_style}">{escape(name)}</div><div lang="ja" style="{text_style}">{escape(text)}</div>'
+        for name, text in named.items()
+    ]
+    return HTML(f'<div style="font-size:15px;line-height:1.8;max-width:56em">{"".join(blocks)}</div>')
