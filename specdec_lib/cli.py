@@ -176,12 +176,13 @@ def _models(args: argparse.Namespace) -> None:
 
 def _report(args: argparse.Namespace) -> None:
     from specdec_lib import report
-    from specdec_lib.paths import HOME, RUNS
+    from specdec_lib.paths import RUNS, output
     from specdec_lib.results import Results
 
-    out = args.output or HOME
-    _check_writable(out)
-    report.write(Results(args.results or RUNS / "mini"), out)
+    results = Results(args.results or RUNS / "mini")
+    out = args.output or output(results.profile)
+    _check_writable(out, "--output")
+    report.write(results, out)
     print(f"Wrote RESULTS.md and figures/ into {out}.")
 
 
@@ -213,11 +214,11 @@ def _wants_colour(choice: str) -> bool:
     return choice == "always"
 
 
-def _check_writable(folder: Path) -> None:
+def _check_writable(folder: Path, option: str = "--output-dir") -> None:
     """Raise ValueError, before anything is computed, for a folder that can't be written to or made."""
     nearest = next(path for path in [folder, *folder.absolute().parents] if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise ValueError(f"{folder} can't be written to: choose another --output-dir.")
+        raise ValueError(f"{folder} can't be written to: choose another {option}.")
 
 
 def _write_result(args: argparse.Namespace, text: str, generation) -> None:

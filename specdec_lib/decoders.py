@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from specdec_lib.drafters import Drafter, NoDrafter
+from specdec_lib.drafters import Drafter, ModelDrafter, NoDrafter
 from specdec_lib.models import LanguageModel, as_language_model, check_pair
-from specdec_lib.sampling import Chance, Sampling, SeededChance, verify
+from specdec_lib.sampling import Chance, GreedyChance, Sampling, SeededChance, verify
 from specdec_lib.sessions import Session, session_factory
 
 Kind = Literal["resampled", "bonus", "end", "plain"]
@@ -205,7 +205,7 @@ class SpeculativeDecoder:
         self.n_lookahead = n_lookahead
         self.open_session = session_factory(session, kv_cache)
         readers = [self.target]
-        if hasattr(drafter, "following"):
+        if isinstance(drafter, ModelDrafter):
             check_pair(self.target, drafter.model)
             readers.append(drafter.model)
             drafter = drafter.following(self.open_session)
@@ -245,7 +245,8 @@ class SpeculativeDecoder:
     ) -> Decoding:
         """The steps of `generate`, each as soon as it is done."""
         prompt_ids = self._prompt_ids(prompt, max_new_tokens)
-        chance = SeededChance(seed, self.target.device)
+        sampling = Sampling(temperature, top_k, top_p)
+        chance = GreedyChance() if temperature == 0 else SeededChance(seed, self.target.device)
         return Decoding(
             self.target,
             self.open_session(self.target),
@@ -253,7 +254,7 @@ class SpeculativeDecoder:
             self.n_lookahead,
             prompt_ids,
             max_new_tokens,
-            Sampling(temperature, top_k, top_p),
+            sampling,
             chance,
             trace,
         )

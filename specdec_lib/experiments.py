@@ -65,6 +65,7 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
     p = profile
     plain = Cell(p.target, session=p.table1_session, attention="sdpa" if p.table1_session == "cached" else "eager")
     grid = [replace(plain, draft=d, n_lookahead=k) for d in p.drafts for k in p.lookaheads]
+    replayed = [replace(cell, session="replayed", attention="sdpa") for cell in grid]
     combinations = [
         Cell(p.target, draft, 1 if draft else None, session, attention)
         for draft in (None, p.draft)
@@ -83,9 +84,7 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
         experiment.name: experiment
         for experiment in (
             Experiment("quality", (Cell(p.target),), p.articles, 1, p.max_new_tokens),
-            Experiment(
-                "acceptance", tuple(replace(c, session="replayed") for c in grid), p.articles, 1, p.max_new_tokens
-            ),
+            Experiment("acceptance", tuple(replayed), p.articles, 1, p.max_new_tokens),
             Experiment("rates", tuple(rates), p.timed_articles, p.repeats, p.timed_new_tokens),
             Experiment("table1", (plain, *grid), p.timed_articles, p.repeats, p.max_new_tokens),
             Experiment("table2", tuple(combinations), p.timed_articles, p.repeats, p.timed_new_tokens),
@@ -109,18 +108,21 @@ class Study:
         self.profile = profile if isinstance(profile, Profile) else profile_named(profile)
         self.device = pick_device(device)
         self.seed = seed
-        self.results = Results(folder or RUNS / self.profile.name)
         self.environment = environment(
             _device_name(self.device),
             torch.get_num_threads(),
-            [resolve(name) for name in (self.profile.target, *self.profile.drafts)],
+            seed,
+            [*map(resolve, (self.profile.target, *self.profile.drafts)), xlsum.origin(self.profile.source)],
         )
+        self.results = Results(folder or RUNS / self.profile.name, self.environment["id"])
         self.experiments = experiments_of(self.profile)
-        self.model = cache(self._load)
+        self._loaded = cache(lambda name, attention, bits: load_model(name, attention, bits, self.device))
+        self._decoder = cache(self._build)
         self._drafted: tuple = (None, None)  # the last draft and article, and its logits along the text
 
-    def _load(self, name: str, attention: str = "sdpa", bits: int = 32) -> LanguageModel:
-        return load_model(name, attention, bits, self.device)
+    def model(self, name: str, attention: str = "sdpa", bits: int = 32) -> LanguageModel:
+        """Loaded once, however often it is asked for."""
+        return self._loaded(name, attention, bits)
 
     @cached_property
     def articles(self) -> list[dict]:
@@ -179,25 +181,24 @@ class Study:
             self.results.append(self._row(experiment, cell, article, repeat, generation))
 
     def _missing(self, experiment: Experiment) -> Iterator[tuple[Cell, int, int]]:
-        done = self.results.done(self.environment["id"])
+        done = self.results.done
         for article in range(min(experiment.articles, len(self.articles))):
             for repeat in range(experiment.repeats):
                 for cell in experiment.cells:
-                    key = (experiment.name, cell.id, self.articles[article]["id"], repeat, self.seed)
+                    key = (experiment.name, cell.id, self.articles[article]["id"], repeat, experiment.max_new_tokens)
                     if key not in done:
                         yield cell, article, repeat
 
     def _decode(self, cell: Cell, article: int, max_new_tokens: int) -> Generation:
-        prompt = self.prompts[article]
+        decoder = self._replaying(cell, article) if cell.session == "replayed" else self._decoder(cell)
+        return decoder.generate(self.prompts[article], max_new_tokens, seed=self.seed)
+
+    def _build(self, cell: Cell) -> SpeculativeDecoder:
         target = self.model(cell.target, cell.attention, cell.bits)
         if cell.draft is None:
-            decoder = AutoregressiveDecoder(target, session=cell.session)
-        elif cell.session == "replayed":
-            decoder = self._replaying(cell, article)
-        else:
-            draft = self.model(cell.draft, cell.attention, cell.bits)
-            decoder = SpeculativeDecoder(target, ModelDrafter(draft), cell.n_lookahead, session=cell.session)
-        return decoder.generate(prompt, max_new_tokens, seed=self.seed)
+            return AutoregressiveDecoder(target, session=cell.session)
+        draft = self.model(cell.draft, cell.attention, cell.bits)
+        return SpeculativeDecoder(target, ModelDrafter(draft), cell.n_lookahead, session=cell.session)
 
     def _replaying(self, cell: Cell, article: int) -> SpeculativeDecoder:
         """A decoder whose target and draft answer from one forward each over the target's own greedy text."""
@@ -244,6 +245,7 @@ class Study:
             "prompt": self.articles[article]["id"],
             "repeat": repeat,
             "seed": self.seed,
+            "max_new_tokens": experiment.max_new_tokens,
             "token_ids": generation.token_ids,
             "drafted": [len(step.drafted) for step in generation.steps],
             "accepted": [step.accepted for step in generation.steps],

@@ -50,7 +50,9 @@ def theory_against_measurement(results: Results) -> Figure:
     """Predicted against measured speed-up of every cell of Table 1, the prompt's forward left out."""
     table = tables.table1(results)
     figure, axes = plt.subplots(figsize=(5.4, 4.8))
-    sns.scatterplot(table, x="predicted", y="decode_speed_up", hue="draft", style="n_lookahead", s=70, ax=axes)
+    sns.scatterplot(
+        table, x="predicted", y="decode_speed_up", hue="draft", style="n_lookahead", palette="viridis", s=70, ax=axes
+    )
     low = table[["predicted", "decode_speed_up"]].min().min()
     high = table[["predicted", "decode_speed_up"]].max().max()
     axes.plot([low, high], [low, high], color="black", linewidth=1, linestyle=":")
@@ -99,16 +101,26 @@ def quantization(results: Results) -> Figure:
     table = tables.speedups(results, "quantization")
     table["decoding"] = table["draft"].notna().map({True: "speculative", False: "plain"})
     figure, axes = plt.subplots(figsize=(6, 3.6))
-    sns.barplot(table, x="bits", y="token_milliseconds", hue="decoding", order=[32, 16, 8, 4], ax=axes)
+    sns.barplot(
+        table,
+        x="bits",
+        y="token_milliseconds",
+        hue="decoding",
+        order=[32, 16, 8, 4],
+        palette=["0.6", "#2a788e"],
+        ax=axes,
+    )
     axes.set(xlabel="bits / ビット数", ylabel="ms a token / 1トークンあたりミリ秒")
     axes.legend(title="")
     return figure
 
 
 def accepted_counts(results: Results, n_lookahead: int = 7) -> Figure:
-    """How many drafted tokens a round keeps: the whole distribution behind the one rate."""
+    """How many drafted tokens a full round keeps: the whole distribution behind the one rate."""
     frame = results.generations("acceptance").query("n_lookahead == @n_lookahead")
-    counts = frame[["draft", "accepted"]].explode("accepted").astype({"accepted": int})
+    rounds = frame[["draft", "drafted", "accepted", "kinds"]].assign(kinds=frame["kinds"].map(list))
+    rounds = rounds.explode(["drafted", "accepted", "kinds"]).query("drafted == @n_lookahead and kinds != 'e'")
+    counts = rounds.astype({"accepted": int})
     shares = counts.groupby("draft")["accepted"].value_counts(normalize=True).rename("share").reset_index()
     figure, axes = plt.subplots(figsize=(7.4, 3.6))
     sns.barplot(shares, x="accepted", y="share", hue="draft", palette="viridis", ax=axes)

@@ -7,47 +7,61 @@ import torch
 from specdec_lib.experiments import Study
 from specdec_lib.sessions import CachedSession
 
-WIDTHS = (1, 2, 4, 6, 8)
 REPEATS = 15
 
 
 def run(study: Study) -> None:
-    """Measure what is missing, all models and widths in turn, and write a row for each forward."""
-    done = study.results.done(study.environment["id"])
-    models = [study.profile.target, *study.profile.drafts]
-    if ("forwards", models[-1], f"{WIDTHS[-1]} tokens", REPEATS - 1, study.seed) in done:
+    """Measure what is missing, all models and widths in turn, and write a row for each forward.
+
+    Widths: 1, and k + 1 for each n_lookahead of the profile.
+    """
+    widths = sorted({1, *(k + 1 for k in study.profile.lookaheads)})
+    names = [study.profile.target, *study.profile.drafts]
+    done = study.results.done
+    missing = [
+        (repeat, name, width)
+        for repeat in range(REPEATS)
+        for name in names
+        for width in widths
+        if ("forwards", name, f"{width} tokens", repeat, width) not in done
+    ]
+    if not missing:
         return
     study.results.register(study.environment)
     prompt = study.prompts[0]
-    sessions = {name: CachedSession(study.model(name)) for name in models}
+    sessions = {name: CachedSession(study.model(name)) for name in names}
     for session in sessions.values():
         session.extend(prompt)
-        session.extend(prompt[: WIDTHS[-1]])
-        session.rollback(len(prompt))
-    for repeat in range(REPEATS):
-        for name, session in sessions.items():
-            for width in WIDTHS:
-                _synchronize(session.device)
-                began = time.perf_counter()
-                session.extend(prompt[:width])
-                _synchronize(session.device)
-                seconds = time.perf_counter() - began
-                session.rollback(len(prompt))
-                study.results.append(
-                    {
-                        "environment": study.environment["id"],
-                        "profile": study.profile.name,
-                        "experiment": "forwards",
-                        "cell": name,
-                        "prompt": f"{width} tokens",
-                        "repeat": repeat,
-                        "seed": study.seed,
-                        "context": len(prompt),
-                        "width": width,
-                        "parameters": study.model(name).parameters,
-                        "seconds": seconds,
-                    }
-                )
+        _time(session, prompt[: widths[-1]])  # warm up
+    for repeat, name, width in missing:
+        seconds = _time(sessions[name], prompt[:width])
+        study.results.append(
+            {
+                "environment": study.environment["id"],
+                "profile": study.profile.name,
+                "experiment": "forwards",
+                "cell": name,
+                "prompt": f"{width} tokens",
+                "repeat": repeat,
+                "max_new_tokens": width,
+                "context": len(prompt),
+                "width": width,
+                "parameters": study.model(name).parameters,
+                "seconds": seconds,
+            }
+        )
+
+
+def _time(session: CachedSession, tokens: list[int]) -> float:
+    """Seconds of one forward, which is taken back."""
+    length = session.length
+    _synchronize(session.device)
+    began = time.perf_counter()
+    session.extend(tokens)
+    _synchronize(session.device)
+    seconds = time.perf_counter() - began
+    session.rollback(length)
+    return seconds
 
 
 def _synchronize(device: torch.device) -> None:

@@ -86,11 +86,15 @@ def as_language_model(model: LanguageModel | PreTrainedModel) -> LanguageModel:
 
 
 def check_pair(target: LanguageModel, draft: LanguageModel) -> None:
-    """Raise ValueError unless a token means the same to both."""
+    """Raise ValueError unless a token means the same to both and both are on one device."""
     if target.vocab_size != draft.vocab_size:
         raise ValueError(
             f"{draft.name} knows {draft.vocab_size} tokens and {target.name} {target.vocab_size}: "
             "draft and target must share one vocabulary. Choose a draft of the target's family (`specdec models`)."
+        )
+    if target.device != draft.device:
+        raise ValueError(
+            f"{draft.name} is on {draft.device} and {target.name} on {target.device}: load both on one device."
         )
     if target.tokenizer and draft.tokenizer and target.tokenizer.get_vocab() != draft.tokenizer.get_vocab():
         raise ValueError(

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-MEASURING_MODULES = ["sampling", "sessions", "drafters", "decoders", "models", "experiments", "forwards"]
-KEY = ["experiment", "cell", "prompt", "repeat", "seed"]
+MEASURING_MODULES = [
+    *("sampling", "sessions", "drafters", "decoders", "models", "experiments", "forwards", "xlsum", "rouge"),
+]
+KEY = ["experiment", "cell", "prompt", "repeat", "max_new_tokens"]
 
 
 def code_version() -> str:
@@ -24,19 +26,19 @@ def code_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def weights_version(sources: Sequence[str]) -> str:
-    """A hash of the weights in local folders, and of the names of those on the hub."""
+def content_version(sources: Sequence[str | Path]) -> str:
+    """A hash of the models and articles measured: of weights and files that are here, of the names of others."""
     digest = hashlib.sha256()
     for source in sources:
-        weights = Path(source) / "model.safetensors"
-        digest.update(weights.read_bytes() if weights.exists() else source.encode())
+        file = Path(source) / "model.safetensors" if Path(source).is_dir() else Path(source)
+        digest.update(file.read_bytes() if file.is_file() else str(source).encode())
     return digest.hexdigest()[:12]
 
 
-def environment(device: str, threads: int, sources: Sequence[str] = ()) -> dict:
-    """Machine, device, versions and weights, with an `id` that is the same wherever all of them are.
+def environment(device: str, threads: int, seed: int = 0, sources: Sequence[str | Path] = ()) -> dict:
+    """Everything that rows put together must share, with an `id` that is the same wherever all of it is.
 
-    sources: what the models are loaded from, folders or hub ids.
+    sources: what models and articles are loaded from: folders, files or hub names.
     """
     stamp = {
         "machine": _processor(),
@@ -46,8 +48,9 @@ def environment(device: str, threads: int, sources: Sequence[str] = ()) -> dict:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{package: version(package) for package in ("torch", "transformers", "bitsandbytes")},
+        "seed": seed,
         "code": code_version(),
-        "weights": weights_version(sources),
+        "content": content_version(sources),
     }
     return {"id": hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:12], **stamp}
 
@@ -64,27 +67,29 @@ def _processor() -> str:
 class Results:
     """A folder of measured rows: rows.jsonl, written row by row, and environments.json.
 
-    A last line that a crash cut short is dropped with a notice; a broken line elsewhere is a ValueError.
+    environment_id: whose rows are read, those of the last row's environment by default; rows of different environments
+    are never put together. A last line that a crash cut short is dropped with a notice; a broken line elsewhere is a
+    ValueError.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, environment_id: str | None = None):
         self.folder = Path(folder)
         self.rows_file = self.folder / "rows.jsonl"
         self.environments_file = self.folder / "environments.json"
-        self.rows = self._read()
-        self.environments = (
-            json.loads(self.environments_file.read_text(encoding="utf-8")) if self.environments_file.exists() else {}
-        )
+        self.environment_id = environment_id
+        self.environments: dict[str, dict] = {}
+        if self.environments_file.exists():
+            self.environments = json.loads(self.environments_file.read_text(encoding="utf-8"))
+        self.rows, self._torn_at = self._read()
 
-    def _read(self) -> list[dict]:
+    def _read(self) -> tuple[list[dict], int | None]:
+        """The rows, and where a torn last line begins."""
         if not self.rows_file.exists():
-            return []
-        lines = self.rows_file.read_bytes().split(b"\n")
-        torn = lines.pop()  # nothing, when the file ends as it should
+            return [], None
+        content = self.rows_file.read_bytes()
+        *lines, torn = content.split(b"\n")
         if torn:
             print(f"{self.rows_file.name}: the last line was cut short and is dropped.", file=sys.stderr)
-            with self.rows_file.open("r+b") as file:
-                file.truncate(sum(len(line) + 1 for line in lines))
         rows = []
         for number, line in enumerate(lines, 1):
             try:
@@ -93,10 +98,13 @@ class Results:
                 raise ValueError(
                     f"Line {number} of {self.rows_file} is not JSON: mend or delete that line, or delete the file."
                 ) from error
-        return rows
+        return rows, len(content) - len(torn) if torn else None
 
     def append(self, row: dict) -> None:
         """Write one row to disk before anything else happens."""
+        if self._torn_at is not None:
+            os.truncate(self.rows_file, self._torn_at)
+            self._torn_at = None
         with self.rows_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
@@ -107,23 +115,32 @@ class Results:
         """Note an environment before its first row."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.environments[stamp["id"]] = stamp
-        text = json.dumps(self.environments, ensure_ascii=False, indent=1)
-        self.environments_file.write_text(text + "\n", encoding="utf-8")
-
-    def done(self, environment_id: str) -> set[tuple]:
-        """Keys of the rows that this environment has measured."""
-        return {tuple(row[key] for key in KEY) for row in self.rows if row["environment"] == environment_id}
+        unfinished = self.environments_file.with_suffix(".json.part")
+        unfinished.write_text(json.dumps(self.environments, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(self.environments_file)
 
     @property
-    def latest(self) -> dict:
-        """The environment of the last row; rows of different environments are never put together."""
+    def environment(self) -> dict:
+        """The environment whose rows are read."""
         if not self.rows:
             raise ValueError(f"There are no results in {self.folder}: run `bash reproduce.sh` first.")
-        return self.environments[self.rows[-1]["environment"]]
+        return self.environments[self.environment_id or self.rows[-1]["environment"]]
+
+    @property
+    def profile(self) -> str:
+        """The name of the profile these rows belong to."""
+        here = self.environment["id"]
+        return next(row["profile"] for row in self.rows if row["environment"] == here)
+
+    @property
+    def done(self) -> set[tuple]:
+        """Keys of the rows that this environment has measured."""
+        return {tuple(row[key] for key in KEY) for row in self.rows if row["environment"] == self.environment_id}
 
     def frame(self, experiment: str) -> pd.DataFrame:
-        """The latest environment's rows of one experiment, as they were written."""
-        rows = [r for r in self.rows if r["experiment"] == experiment and r["environment"] == self.latest["id"]]
+        """This environment's rows of one experiment, as they were written."""
+        here = self.environment["id"]
+        rows = [row for row in self.rows if row["experiment"] == experiment and row["environment"] == here]
         if not rows:
             raise ValueError(f"There are no results of {experiment} in {self.folder}: run notebook 03 first.")
         return pd.DataFrame(rows)

@@ -79,6 +79,17 @@ class SeededChance:
         return self.uniforms < probabilities
 
 
+class GreedyChance:
+    """Chance where there is none: at temperature 0 every probability is 0 or 1."""
+
+    def draw(self, distribution: Tensor) -> Tensor:
+        return distribution.argmax(-1, keepdim=True)
+
+    def accept(self, probabilities: Tensor) -> Tensor:
+        self.uniforms = torch.full_like(probabilities, 0.5)
+        return self.uniforms < probabilities
+
+
 def acceptance_probabilities(target: Tensor, draft: Tensor, drafted: Tensor) -> Tensor:
     """min(1, target(x) / draft(x)) for each drafted token x: (m,).
 

@@ -123,7 +123,7 @@ def table1(results: Results) -> pd.DataFrame:
     table["c"] = table["draft"].map(cost)
     v = verification_cost(results) if session == "cached" else {}
     table["predicted"] = [
-        theory.speedup(alpha[draft], k, cost[draft], v=v.get(k, 1.0))
+        theory.speedup(alpha[draft], k, cost[draft], v=v[k] if v else 1.0)
         for draft, k in zip(table["draft"], table["n_lookahead"], strict=True)
     ]
     return table

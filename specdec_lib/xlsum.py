@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from specdec_lib.paths import DATA
 
 COLUMNS = ["id", "title", "summary", "text"]
+HUB_NAME = "csebuetnlp/xlsum"
 HUB_SPLITS = ["train", "validation", "test"]
 
 
@@ -26,11 +27,13 @@ def load(source: str | Path = "embedded", split: str = "test", n: int | None = N
     """
     if n is not None and (not isinstance(n, int) or n < 1):
         raise ValueError(f"n must be a whole number of at least 1, or None for all rows, not {n}.")
-    if source == "hub":
-        rows = _from_hub(split)
-    else:
-        rows = _from_file(DATA / "news_ja.jsonl" if source == "embedded" else Path(source), split)
+    rows = _from_hub(split) if source == "hub" else _from_file(Path(origin(source)), split)
     return Dataset.from_dict({column: [row[column] for row in rows[:n]] for column in COLUMNS})
+
+
+def origin(source: str | Path) -> Path | str:
+    """The file of a source, or the data set's name on the hub."""
+    return HUB_NAME if source == "hub" else DATA / "news_ja.jsonl" if source == "embedded" else Path(source)
 
 
 def prompt(row: Mapping[str, str], tokenizer: PreTrainedTokenizerBase, max_text_tokens: int = 256) -> str:
@@ -50,7 +53,7 @@ def _from_hub(split: str) -> list[dict]:
     try:
         # The data set's own loading script no longer runs; the hub's conversion to parquet holds the same rows.
         file = hf_hub_download(
-            "csebuetnlp/xlsum",
+            HUB_NAME,
             f"japanese/{split}/0000.parquet",
             repo_type="dataset",
             revision="refs/convert/parquet",

@@ -7,7 +7,7 @@ import pytest
 
 from specdec_lib.results import Results, environment, interval, pooled
 
-ROW = {"environment": "e1", "experiment": "table1", "cell": "plain", "prompt": "a", "repeat": 0, "seed": 0}
+ROW = {"environment": "e1", "experiment": "table1", "cell": "plain", "prompt": "a", "repeat": 0, "max_new_tokens": 8}
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def folder(tmp_path):
 
 
 def test_rows_are_there_again_after_a_restart(folder):
-    again = Results(folder)
+    again = Results(folder, "e1")
     assert [row["seconds"] for row in again.rows] == [1.0, 2.0]
-    assert again.done("e1") == {("table1", "plain", "a", 0, 0), ("table1", "plain", "b", 0, 0)}
+    assert again.done == {("table1", "plain", "a", 0, 8), ("table1", "plain", "b", 0, 8)}
 
 
 def test_a_line_cut_by_a_crash_is_dropped_with_a_notice_and_the_next_row_is_whole(folder, capsys):
@@ -45,19 +45,28 @@ def test_rows_of_another_environment_are_never_used(folder):
     results = Results(folder)
     results.register({"id": "e2"})
     results.append({**ROW, "environment": "e2", "seconds": 9.0})
-    assert results.done("e2") == {("table1", "plain", "a", 0, 0)}
     assert list(results.frame("table1")["seconds"]) == [9.0]
+    assert list(Results(folder, "e1").frame("table1")["seconds"]) == [1.0, 2.0]
 
 
 def test_no_results_say_what_to_do(tmp_path):
     with pytest.raises(ValueError, match=r"reproduce\.sh"):
-        _ = Results(tmp_path / "none").latest
+        _ = Results(tmp_path / "none").environment
 
 
 def test_an_environment_is_the_same_until_something_in_it_changes():
     assert environment("cpu", 2) == environment("cpu", 2)
     assert environment("cpu", 2)["id"] != environment("cpu", 1)["id"]
+    assert environment("cpu", 2, seed=1)["id"] != environment("cpu", 2)["id"]
     json.dumps(environment("cpu", 2))
+
+
+def test_other_weights_are_another_environment(tmp_path):
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(b"one")
+    before = environment("cpu", 2, sources=[tmp_path])
+    weights.write_bytes(b"two")
+    assert environment("cpu", 2, sources=[tmp_path])["id"] != before["id"]
 
 
 def test_intervals_hold_the_value_and_repeat_to_the_digit():

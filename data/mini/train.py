@@ -223,7 +223,7 @@ def loss_of(model, ids, weights, device: str) -> torch.Tensor:
 
 def train(name: str, size: Size, batches: Batches, tokenizer, out: Path, device: str) -> None:
     folder, checkpoint = out / name, out / f"{name}.checkpoint.pt"
-    if (folder / "model.safetensors").exists():
+    if folder.exists():
         print(f"{name}: already there, left alone")
         return
     torch.manual_seed(0)
@@ -254,9 +254,12 @@ def train(name: str, size: Size, batches: Batches, tokenizer, out: Path, device:
         bar.set_postfix(loss=f"{recent:.3f}", refresh=False)
         if (step + 1) % 200 == 0:
             state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in opts], "step": step + 1}
-            torch.save(state, checkpoint)
-    model.to(torch.bfloat16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+            torch.save(state, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").replace(checkpoint)
+    unfinished = folder.with_suffix(".part")
+    model.to(torch.bfloat16).save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    unfinished.rename(folder)
     checkpoint.unlink(missing_ok=True)
     print(f"{name}: training loss {recent:.3f}, saved in {folder.name}/")
 

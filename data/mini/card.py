@@ -1,6 +1,6 @@
 """Measure the embedded family and write its model card, README.md: losses, acceptance, faithfulness, samples.
 
-python evaluate.py           after train.py, with specdec_lib installed (about five minutes on two cores)
+python card.py           after train.py, with specdec_lib installed (about five minutes on two cores)
 """
 
 import re
@@ -42,7 +42,9 @@ def summary_loss(model, rows: list[dict]) -> float:
         prompt = model.encode(sd.xlsum.prompt(row, model.tokenizer))
         summary = [*model.encode(row["summary"]), model.tokenizer.eos_token_id]
         logits = CachedSession(model).extend([*prompt, *summary[:-1]], last=len(summary))
-        losses += torch.nn.functional.cross_entropy(logits, torch.tensor(summary), reduction="none").tolist()
+        losses += torch.nn.functional.cross_entropy(
+            logits, torch.tensor(summary, device=logits.device), reduction="none"
+        ).tolist()
     return float(np.mean(losses))
 
 
