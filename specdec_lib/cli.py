@@ -81,7 +81,7 @@ def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--decode", choices=["auto_regressive", "speculative"], default="speculative", help="(speculative)")
     add("--target-model", "-p", default="mini-target", metavar="MODEL", help="name, hub id or folder (mini-target)")
-    add("--draft-model", "-q", default="mini-draft-2", metavar="MODEL", help="name, hub id or folder (mini-draft-2)")
+    add("--draft-model", "-q", default="mini-draft-4", metavar="MODEL", help="name, hub id or folder (mini-draft-4)")
     add("--n-lookahead", "-k", type=int, default=5, metavar="K", help="tokens drafted in a round (5)")
     add("--temperature", type=float, default=0.0, metavar="T", help="0 takes the most likely token (0)")
     add("--top-k", type=int, metavar="N", help="draw from the N most likely tokens")

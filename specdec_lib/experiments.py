@@ -65,6 +65,8 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
     p = profile
     plain = Cell(p.target, session=p.table1_session, attention="sdpa" if p.table1_session == "cached" else "eager")
     grid = [replace(plain, draft=d, n_lookahead=k) for d in p.drafts for k in p.lookaheads]
+    paper_setting = replace(plain, session="uncached", attention="eager")
+    again = [replace(paper_setting, draft=d, n_lookahead=k) for d in p.drafts for k in p.uncached_lookaheads]
     replayed = [replace(cell, session="replayed", attention="sdpa") for cell in grid]
     combinations = [
         Cell(p.target, draft, 1 if draft else None, session, attention)
@@ -87,9 +89,11 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
             Experiment("acceptance", tuple(replayed), p.articles, 1, p.max_new_tokens),
             Experiment("rates", tuple(rates), p.timed_articles, p.repeats, p.timed_new_tokens),
             Experiment("table1", (plain, *grid), p.timed_articles, p.repeats, p.max_new_tokens),
+            Experiment("table1_uncached", (paper_setting, *again), p.timed_articles, 1, p.timed_new_tokens),
             Experiment("table2", tuple(combinations), p.timed_articles, p.repeats, p.timed_new_tokens),
             Experiment("quantization", tuple(quantized), p.timed_articles, p.repeats, p.timed_new_tokens),
         )
+        if experiment.name != "table1_uncached" or p.uncached_lookaheads
     }
 
 

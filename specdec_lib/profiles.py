@@ -18,8 +18,9 @@ class Profile:
     timed_articles: int
     repeats: int
     lookaheads: tuple[int, ...]
+    uncached_lookaheads: tuple[int, ...]  # of Table 1 again in the paper's own session, where table1_session is another
     max_new_tokens: int
-    timed_new_tokens: int  # where a whole summary would take too long: Table 2, quantization, rates
+    timed_new_tokens: int  # where a whole summary would take too long: everything uncached, quantization, rates
     table1_session: str
 
 
@@ -27,26 +28,28 @@ MINI = Profile(
     name="mini",
     target=EMBEDDED[0],
     drafts=tuple(EMBEDDED[1:]),
-    draft="mini-draft-2",
+    draft="mini-draft-4",
     source="embedded",
     articles=100,
     timed_articles=12,
     repeats=3,
     lookaheads=(1, 3, 5, 7),
+    uncached_lookaheads=(1, 3),
     max_new_tokens=128,
-    timed_new_tokens=32,
+    timed_new_tokens=24,
     table1_session="cached",
 )
 QUICK = Profile(
     name="quick",
     target=EMBEDDED[0],
-    drafts=("mini-draft-1", "mini-draft-2", "mini-draft-5"),
-    draft="mini-draft-2",
+    drafts=("mini-draft-1", "mini-draft-4", "mini-draft-5"),
+    draft="mini-draft-4",
     source="embedded",
     articles=6,
     timed_articles=2,
     repeats=2,
     lookaheads=(1, 3, 5, 7),
+    uncached_lookaheads=(1, 3),
     max_new_tokens=64,
     timed_new_tokens=12,
     table1_session="cached",
@@ -61,6 +64,7 @@ PAPER = Profile(
     timed_articles=889,
     repeats=5,
     lookaheads=(1, 3, 5, 7),
+    uncached_lookaheads=(),
     max_new_tokens=128,
     timed_new_tokens=128,
     table1_session="uncached",

@@ -137,6 +137,11 @@ class Results:
         """Keys of the rows that this environment has measured."""
         return {tuple(row[key] for key in KEY) for row in self.rows if row["environment"] == self.environment_id}
 
+    def has(self, experiment: str) -> bool:
+        """Whether this environment has rows of an experiment."""
+        here = self.environment["id"]
+        return any(row["experiment"] == experiment and row["environment"] == here for row in self.rows)
+
     def frame(self, experiment: str) -> pd.DataFrame:
         """This environment's rows of one experiment, as they were written."""
         here = self.environment["id"]

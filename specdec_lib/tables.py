@@ -107,18 +107,20 @@ def speedups(results: Results, experiment: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table1(results: Results) -> pd.DataFrame:
+def table1(results: Results, experiment: str = "table1") -> pd.DataFrame:
     """Table 1: acceptance (all articles), c and speed-up of each draft and n_lookahead, and what theory predicts.
 
-    predicted: speedup(α, k, c, v) with α the pooled acceptance at n_lookahead 1, c of the same session and, for the
-    cached one, the measured v(k); to be held against decode_speed_up, as neither knows of the prompt's forward.
+    experiment: "table1", or "table1_uncached" for the same in the paper's own session. predicted: speedup(α, k, c, v)
+    with α the pooled acceptance at n_lookahead 1, c of the same session and, for the cached one, the measured v(k); to
+    be held against decode_speed_up, as neither knows of the prompt's forward.
     """
-    timed = speedups(results, "table1")
+    timed = speedups(results, experiment)
     session = timed["session"].iloc[0]
     counted = acceptance(results)
     cost = rates(results).query("session == @session").set_index("model")["c"]
     alpha = counted.query("n_lookahead == 1").set_index("draft")["pooled_acceptance"]
-    timed = timed[timed["draft"].notna()].drop(columns=["acceptance", "articles"]).astype({"n_lookahead": int})
+    timed = timed[timed["draft"].notna()].drop(columns="acceptance")
+    timed = timed.rename(columns={"articles": "timed_articles"}).astype({"n_lookahead": int})
     table = counted.merge(timed, on=["draft", "n_lookahead"])
     table["c"] = table["draft"].map(cost)
     v = verification_cost(results) if session == "cached" else {}

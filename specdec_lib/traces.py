@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
+from pathlib import Path
 
 from specdec_lib.decoders import Draw, Generation, Step
 
@@ -250,6 +251,12 @@ def to_svg(generation: Generation) -> str:
         f'role="img" aria-label="{escape(head)}" lang="ja" font-family="{_FONT}" font-size="{_SIZE}">\n'
         f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="#ffffff"/>\n' + "\n".join(canvas.shapes) + "\n</svg>\n"
     )
+
+
+def save_svg(generation: Generation, path: Path) -> None:
+    """Write `to_svg` to a file, and the folder it belongs in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(to_svg(generation), encoding="utf-8")
 
 
 class _Canvas:

@@ -18,6 +18,7 @@ TINY = Profile(
     timed_articles=2,
     repeats=1,
     lookaheads=(1, 3, 7),
+    uncached_lookaheads=(1, 3),
     max_new_tokens=16,
     timed_new_tokens=4,
     table1_session="cached",

@@ -4,7 +4,9 @@
     python train.py --corpus docs.jsonl triples.jsonl    and any JSON lines with title and text (and maybe summary)
     python train.py --sizes paper --device cuda          the paper's nine sizes, for a GPU without a hub
 
-A run that was stopped goes on from its last checkpoint. Needs torch, transformers, sentencepiece, numpy, tqdm.
+Each model first learns from text alone. The drafts then learn from the target: what it writes, and how likely it finds
+each word, since a draft is worth what it guesses of the target. A run that was stopped goes on from its last
+checkpoint. Needs torch, transformers, sentencepiece, numpy, tqdm.
 """
 
 import argparse
@@ -35,6 +37,8 @@ END = "<|endoftext|>"
 COMPOSED = 40_000
 SHARES = {"composed": 0.62, "news": 0.18, "documents": 0.12, "triples": 0.08}
 SUMMARY_WEIGHT = 3.0
+SPLICED, RETOLD = 2_600, 1_600  # natural and composed prompts that the target answers for its drafts
+DISTILLED_TOKENS = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -264,6 +268,112 @@ def train(name: str, size: Size, batches: Batches, tokenizer, out: Path, device:
     print(f"{name}: training loss {recent:.3f}, saved in {folder.name}/")
 
 
+def splice(news: list[dict], count: int) -> list[dict]:
+    """Articles nobody has read: the title of one, the text cut together from its own and another's paragraphs."""
+    rng = Random(3)
+    rows = []
+    for _ in range(count):
+        one, other = rng.sample(news, 2)
+        mine, theirs = one["text"].split("\n"), other["text"].split("\n")
+        rows.append({"title": one["title"], "text": "\n".join([mine[0], *theirs[1:], *mine[1:]])})
+    return rows
+
+
+@torch.inference_mode()
+def write(target, tokenizer, rows: list[dict], device: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The target's greedy answers to the rows' prompts, encoded like `encode`; by length, in batches of 64."""
+    prompts = sorted((encode({**row, "summary": ""}, tokenizer)[0][:-1] for row in rows), key=len)
+    written = []
+    for start in tqdm(range(0, len(prompts), 64), desc="the target writes", mininterval=5):
+        batch = prompts[start : start + 64]
+        longest = len(batch[-1])
+        ids = np.stack([np.pad(prompt, (longest - len(prompt), 0)) for prompt in batch]).astype(np.int64)
+        mask = np.stack([np.arange(longest) >= longest - len(prompt) for prompt in batch]).astype(np.int64)
+        answers = target.generate(
+            input_ids=torch.from_numpy(ids).to(device),
+            attention_mask=torch.from_numpy(mask).to(device),
+            max_new_tokens=96,
+            do_sample=False,
+            pad_token_id=tokenizer.eos_token_id,
+        )[:, longest:].cpu()
+        for prompt, answer in zip(batch, answers.numpy().astype(np.uint16), strict=True):
+            ended = np.flatnonzero(answer == tokenizer.eos_token_id)
+            answer = answer[: ended[0] + 1] if len(ended) else answer
+            weights = np.repeat(np.float16([1.0, SUMMARY_WEIGHT]), [len(prompt), len(answer)])
+            written.append((np.append(prompt, answer), weights))
+    return written
+
+
+def summary_logits(model, ids: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """Logits (summary tokens, vocab) at the places (rows, length) whose next token belongs to a summary."""
+    hidden = model.base_model(ids, use_cache=False).last_hidden_state[where]
+    return model.get_output_embeddings()(hidden).float()
+
+
+def distill(drafts: list[str], batches: Batches, out: Path, device: str) -> None:
+    """Move the drafts' distributions towards the target's, on the target's own summaries: KL(target, draft)."""
+    folder, checkpoint = out / "distilled", out / "distilled.checkpoint.pt"
+    target = GPTNeoXForCausalLM.from_pretrained(out / "target", dtype=torch.float32).to(device).eval()
+    models = {n: GPTNeoXForCausalLM.from_pretrained(out / n, dtype=torch.float32).to(device).train() for n in drafts}
+    opts = {name: optimizers(model) for name, model in models.items()}
+    base = {id(group): group["lr"] for pair in opts.values() for opt in pair for group in opt.param_groups}
+    steps, first = DISTILLED_TOKENS // batches.tokens, 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device)
+        first = state["step"]
+        for name, model in models.items():
+            model.load_state_dict(state["models"][name])
+            for opt, saved in zip(opts[name], state["optimizers"][name], strict=True):
+                opt.load_state_dict(saved)
+    bar = tqdm(range(first, steps), initial=first, total=steps, desc="distill", mininterval=5)
+    for step in bar:
+        ids, weights = batches[step]
+        ids, where = ids[:, :-1].to(device).contiguous(), (weights[:, 1:] == SUMMARY_WEIGHT).to(device)
+        with torch.autocast(device, torch.bfloat16), torch.no_grad():
+            wanted = summary_logits(target, ids, where).log_softmax(-1)
+        losses = {}
+        for name, model in models.items():
+            with torch.autocast(device, torch.bfloat16):
+                guessed = summary_logits(model, ids, where).log_softmax(-1)
+            loss = torch.nn.functional.kl_div(guessed, wanted, log_target=True, reduction="batchmean")
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for opt in opts[name]:
+                for group in opt.param_groups:
+                    group["lr"] = base[id(group)] * rate(step, steps)
+                opt.step()
+                opt.zero_grad()
+            losses[name] = f"{loss.item():.2f}"
+        bar.set_postfix(losses, refresh=False)
+        if (step + 1) % 200 == 0:
+            state = {
+                "step": step + 1,
+                "models": {name: model.state_dict() for name, model in models.items()},
+                "optimizers": {name: [opt.state_dict() for opt in pair] for name, pair in opts.items()},
+            }
+            torch.save(state, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").replace(checkpoint)
+    for name, model in models.items():
+        model.to(torch.bfloat16).save_pretrained(folder.with_suffix(".part") / name)
+    folder.with_suffix(".part").rename(folder)
+    checkpoint.unlink(missing_ok=True)
+
+
+def teach(names: list[str], sources: dict[str, list[dict]], tokenizer, out: Path, device: str) -> None:
+    """Let the target write, distill every draft from it, and put the distilled weights in the drafts' folders."""
+    if (out / "distilled").exists():
+        print("drafts: distilled already, left alone")
+        return
+    target, *drafts = names
+    model = GPTNeoXForCausalLM.from_pretrained(out / target, dtype=torch.float32).to(device).eval()
+    rows = splice(sources["news"], SPLICED) + sources["composed"][:RETOLD] + sources["news"]
+    batches = Batches({}, tokenizer, 4096)
+    batches.encoded, batches.shares = {"written": write(model, tokenizer, rows, device)}, [1.0]
+    distill(drafts, batches, out, device)
+    for name in drafts:
+        (out / "distilled" / name / "model.safetensors").replace(out / name / "model.safetensors")
+
+
 def keep_freed_memory() -> None:
     """Tell glibc to reuse big buffers instead of returning them: twice as fast on a CPU."""
     if sys.platform == "linux":
@@ -293,6 +403,8 @@ def main() -> None:
     batches = Batches(sources, tokenizer, 4096 if args.sizes == "mini" else 65_536)
     for name, size in sizes.items():
         train(name, size, batches, tokenizer, args.out, args.device)
+    if args.sizes == "mini":
+        teach(list(sizes), sources, tokenizer, args.out, args.device)
 
 
 if __name__ == "__main__":
