@@ -168,7 +168,8 @@ prompt*. *Same text*: the share of outputs that equal plain decoding's, token fo
             f"""### In the paper's own session
 
 Without a cache and with eager attention, as the published table was measured; {again["timed_articles"].iloc[0]}
-articles, shorter texts. Verification is nearly free here (v = 1 in theory), since every forward reads the whole text anyway.
+articles, shorter texts. Verification is nearly free here (v = 1 in theory), since every forward reads the whole text
+anyway.
 
 {_grid(again)}"""
         )
