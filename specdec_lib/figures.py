@@ -113,7 +113,7 @@ def quantization(results: Results) -> Figure:
         palette=["0.6", "#2a788e"],
         ax=axes,
     )
-    axes.set(xlabel="bits / ビット数", ylabel="ms a token / 1トークンあたりミリ秒")
+    axes.set(xlabel="bits / ビット数", ylabel="ms a token / 1トークンあたりのミリ秒")
     axes.legend(title="")
     return figure
 
@@ -138,7 +138,7 @@ def forward_cost(results: Results) -> Figure:
     table = tables.forwards(results)
     figure, axes = plt.subplots(figsize=(6.4, 3.8))
     sns.lineplot(table, x="width", y="milliseconds", hue="model", marker="o", palette="viridis", ax=axes)
-    axes.set(xlabel="tokens in one forward / 1回のトークン数", ylabel="ms", ylim=(0, None))
+    axes.set(xlabel="tokens in one forward / 1回のフォワードのトークン数", ylabel="ms", ylim=(0, None))
     axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
     return figure
 
@@ -192,7 +192,7 @@ def show(figure: Figure) -> Figure:
 
 def overlap(target: Sequence[float], draft: Sequence[float], tokens: Sequence[str]) -> Figure:
     """Two distributions over a small vocabulary; where they overlap, a drafted token is accepted."""
-    both = pd.DataFrame({"target / 目標": target, "draft / ドラフト": draft}, index=list(tokens))
+    both = pd.DataFrame({"target / ターゲットモデル": target, "draft / ドラフトモデル": draft}, index=list(tokens))
     figure, axes = plt.subplots(figsize=(6.4, 3.6))
     both.plot.bar(ax=axes, color=["#2a788e", "#e0a030"], width=0.6, alpha=0.55, rot=0)
     shared = both.min(axis=1)

@@ -151,7 +151,7 @@ def verification_cost(results: Results) -> dict[int, float]:
     """v(k): the target's time for k + 1 tokens / for one, at every k that was measured."""
     table = forwards(results)
     target = table[table["model"] == table["model"].iloc[0]].set_index("width")["milliseconds"]
-    return {width - 1: time / target[1] for width, time in target.items()}
+    return {width - 1: float(time / target[1]) for width, time in target.items()}
 
 
 def quality(results: Results) -> pd.Series:

@@ -167,7 +167,12 @@ class TextTrace:
 
 
 def summary(generation: Generation) -> str:
-    """The head line: tokens, rounds, tokens a round, acceptance rate, seconds."""
+    """The head line: what a picture says, and the seconds."""
+    return f"{_counts(generation)} · {generation.seconds:.2f} s"
+
+
+def _counts(generation: Generation) -> str:
+    """Tokens, rounds, tokens a round, acceptance rate: the same whenever the same text is written."""
     tokens, rounds, rate = len(generation.token_ids), len(generation.steps), generation.acceptance_rate
     return " · ".join(
         [
@@ -175,7 +180,6 @@ def summary(generation: Generation) -> str:
             _count(rounds, "round"),
             f"{tokens / max(rounds, 1):.2f} tokens a round",
             "nothing drafted" if rate is None else f"acceptance rate {rate:.1%}",
-            f"{generation.seconds:.2f} s",
         ]
     )
 
@@ -231,7 +235,7 @@ _FONT = "'Noto Sans CJK JP','Noto Sans JP','Hiragino Sans','Yu Gothic',Meiryo,sa
 
 def to_svg(generation: Generation) -> str:
     """For a README or a paper: a white card of fixed width, whatever the page behind it."""
-    head = summary(generation)
+    head = _counts(generation)
     canvas = _Canvas(y=_MARGIN + _SIZE)
     canvas.words(head, _SIZE, bold=True)
     canvas.next_line(_LINE)
