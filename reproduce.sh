@@ -177,7 +177,7 @@ run_notebook() {
     "$python" -I -c "$show" || status=$?
   if [ "$status" -ne 0 ]; then
     message=$("$python" -I -c "$failure" "$copy" 2>/dev/null) ||
-      message="outside its cells, papermill's exit code is $status: see the message above."
+      message="outside its cells, papermill's exit code is $status (see above). The same command goes on from what is measured."
     fail 1 "$name failed $message"
   fi
   say "$name: done in $((SECONDS - start)) s, executed copy in $copy."
