@@ -246,7 +246,7 @@ def to_svg(generation: Generation) -> str:
     canvas.next_line(8)
     for label, hint, pieces in _rows(generation):
         canvas.next_line(_LINE)
-        canvas.number(label, hint)
+        canvas.number(label, hint.rpartition(", ")[0])  # without the time, so that the same text gives the same file
         for piece in pieces:
             canvas.token(piece.look, piece.text, piece.note)
     height = canvas.y + _MARGIN
