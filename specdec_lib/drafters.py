@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -10,6 +10,9 @@ from torch import Tensor
 from specdec_lib.models import LanguageModel, as_language_model
 from specdec_lib.sampling import Chance, Sampling
 from specdec_lib.sessions import CachedSession, Session, session_factory
+
+
+Context = Literal["growing", "frozen"]
 
 
 class Drafter(Protocol):
@@ -26,15 +29,26 @@ class Drafter(Protocol):
 
 
 class ModelDrafter:
-    """A small model that drafts each token after the confirmed text and the tokens drafted before it.
+    """A small model that drafts, by default each token after the confirmed text and the tokens drafted before it.
 
     model: a LanguageModel or any causal LM of transformers, of the target's vocabulary.
     session: how the draft computes ("uncached", "cached", a factory); None follows the decoder.
+    context: "growing" (Leviathan et al. 2023, Chen et al. 2023), or "frozen": every token of a round is drawn after the
+    confirmed text alone, at the price of a forward each, which rebuilds the runs behind the study's published tables.
+    The output's distribution is the target's either way.
     """
 
-    def __init__(self, model, session: str | Callable[[LanguageModel], Session] | None = None):
+    def __init__(
+        self,
+        model,
+        session: str | Callable[[LanguageModel], Session] | None = None,
+        context: Context = "growing",
+    ):
+        if context not in get_args(Context):
+            raise ValueError(f"context must be {' or '.join(get_args(Context))}, not {context!r}.")
         self.model = as_language_model(model)
         self.open_session = session_factory(session) if session else None
+        self.context = context
 
     def following(self, open_session: Callable[[LanguageModel], Session]) -> "ModelDrafter":
         """This drafter, with the decoder's session where it has none of its own."""
@@ -52,14 +66,21 @@ class ModelDrafter:
 
     def propose(self, k: int) -> tuple[Tensor, Tensor]:
         tokens, rows = [], []
+        newest = self._unread[-1:]
         context: Sequence[int] | Tensor = self._unread
         for _ in range(k):
             row = self._sampling.distribution(self._session.extend(context, last=1))
-            context = self._chance.draw(row[0])
-            tokens.append(context)
+            tokens.append(self._chance.draw(row[0]))
             rows.append(row)
-        self._unread = []
-        self._forwarded = k - 1
+            if self.context == "growing":
+                context = tokens[-1]
+            else:  # the same question again
+                self._session.rollback(self._session.length - 1)
+                context = newest
+        if self.context == "growing":
+            self._unread, self._forwarded = [], k - 1
+        else:
+            self._unread, self._forwarded = newest, 0
         return torch.cat(tokens), torch.cat(rows)
 
     def observe(self, confirmed_ids: Sequence[int]) -> None:
