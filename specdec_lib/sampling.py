@@ -68,9 +68,11 @@ class SeededChance:
         self.uniforms: Tensor | None = None
 
     def draw(self, distribution: Tensor) -> Tensor:
-        # The argmax of p / e with e ~ Exp(1) is distributed as p, and needs no look at the result from the host.
-        noise = torch.empty_like(distribution).exponential_(generator=self.generator)
-        return (distribution / noise).argmax(-1, keepdim=True)
+        cumulative = distribution.cumsum(-1, dtype=torch.float64)
+        total = cumulative[-1:]
+        uniform = torch.rand(1, generator=self.generator, device=distribution.device, dtype=torch.float64) * total
+        last = torch.searchsorted(cumulative, total)  # with any mass: what rounding up to the total would pass by
+        return torch.minimum(torch.searchsorted(cumulative, uniform, right=True), last)
 
     def accept(self, probabilities: Tensor) -> Tensor:
         self.uniforms = torch.rand(
