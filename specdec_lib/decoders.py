@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from specdec_lib.drafters import Drafter, ModelDrafter, NoDrafter
+from specdec_lib.drafters import Drafter, NoDrafter, follow, models_of
 from specdec_lib.models import LanguageModel, as_language_model, check_pair
 from specdec_lib.sampling import Chance, GreedyChance, Sampling, SeededChance, verify
 from specdec_lib.sessions import Session, session_factory
@@ -115,6 +115,7 @@ class Decoding:
         self.target, self.session, self.drafter, self.n_lookahead = target, session, drafter, n_lookahead
         self.prompt_ids, self.max_new_tokens = prompt_ids, max_new_tokens
         self.sampling, self.chance, self.trace = sampling, chance, trace
+        self.device = target.device
         self.steps: list[Step] = []
         self.prompt_seconds = 0.0
         self._running = self._run()
@@ -127,7 +128,7 @@ class Decoding:
         if len(self.prompt_ids) > 1:
             self.session.extend(self.prompt_ids[:-1], last=0)
         self.drafter.start(self.prompt_ids, self.sampling, self.chance)
-        self._unread = torch.tensor(self.prompt_ids[-1:], device=self.target.device)  # text the session has not seen
+        self._unread = torch.tensor(self.prompt_ids[-1:], device=self.device)  # text the session has not seen
         self.prompt_seconds = self._now() - began
         remaining = self.max_new_tokens
         while remaining > 0:
@@ -150,7 +151,7 @@ class Decoding:
         drafted, draft = (self.drafter if k else NoDrafter()).propose(k)  # (m,), (m, vocab)
         if len(drafted) > k:
             raise ValueError(f"The drafter proposed {len(drafted)} tokens where at most {k} were asked for.")
-        drafted = drafted.to(self._unread.device)
+        drafted = drafted.to(self.device)
         logits = self.session.extend(torch.cat([self._unread, drafted]), last=len(drafted) + 1)
         target = self.sampling.distribution(logits)  # (m + 1, vocab)
         draft = draft.to(target) if len(drafted) else target[:0]
@@ -174,8 +175,8 @@ class Decoding:
         ]
 
     def _now(self) -> float:
-        if self.target.device.type == "cuda":
-            torch.cuda.synchronize(self.target.device)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
 
@@ -204,13 +205,10 @@ class SpeculativeDecoder:
         self.target = as_language_model(target)
         self.n_lookahead = n_lookahead
         self.open_session = session_factory(session, kv_cache)
-        readers = [self.target]
-        if isinstance(drafter, ModelDrafter):
-            check_pair(self.target, drafter.model)
-            readers.append(drafter.model)
-            drafter = drafter.following(self.open_session)
-        self.drafter = drafter
-        self.narrowest = min(readers, key=lambda reader: reader.context)
+        for draft in models_of(drafter):
+            check_pair(self.target, draft)
+        self.drafter = follow(drafter, self.open_session)
+        self.narrowest = min([self.target, *models_of(drafter)], key=lambda reader: reader.context)
 
     def generate(
         self,
@@ -264,8 +262,9 @@ class SpeculativeDecoder:
         ids = self.target.encode(prompt) if isinstance(prompt, str) else [int(token) for token in prompt]
         if not ids:
             raise ValueError("The prompt is empty: give it at least one token.")
-        if outside := [token for token in ids if not 0 <= token < self.target.vocab_size]:
-            raise ValueError(f"Token {outside[0]} is not in the vocabulary of {self.target.vocab_size} tokens.")
+        size = self.target.vocab_size
+        if outside := [token for token in ids if not 0 <= token < size]:
+            raise ValueError(f"Token {outside[0]} is not in the vocabulary of {size} tokens.")
         if len(ids) + max_new_tokens > self.narrowest.context:
             raise ValueError(
                 f"The prompt has {len(ids)} tokens and asks for {max_new_tokens} new ones, but {self.narrowest.name} "

@@ -2,21 +2,22 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
 
 from specdec_lib.models import LanguageModel, as_language_model
 from specdec_lib.sampling import Chance, Sampling
-from specdec_lib.sessions import CachedSession, Session, session_factory
-
-
-Context = Literal["growing", "frozen"]
+from specdec_lib.sessions import Session, fastest_session, session_factory
+from specdec_lib.theory import Context
 
 
 class Drafter(Protocol):
-    """Proposes tokens for the target to check; told after each round which tokens became text."""
+    """Proposes tokens for the target to check; told after each round which tokens became text.
+
+    One that computes with models names them in `models` and may take over a decoder's session by `following`.
+    """
 
     def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
         """Begin a new text after the prompt's tokens; nothing of an earlier text is kept."""
@@ -32,7 +33,7 @@ class ModelDrafter:
     """A small model that drafts, by default each token after the confirmed text and the tokens drafted before it.
 
     model: a LanguageModel or any causal LM of transformers, of the target's vocabulary.
-    session: how the draft computes ("uncached", "cached", a factory); None follows the decoder.
+    session: how the draft computes (a name or factory, see `session_factory`); None follows the decoder.
     context: "growing" (Leviathan et al. 2023, Chen et al. 2023), or "frozen": every token of a round is drawn after the
     confirmed text alone, at the price of a forward each, which rebuilds the runs behind the study's published tables.
     The output's distribution is the target's either way.
@@ -50,6 +51,10 @@ class ModelDrafter:
         self.open_session = session_factory(session) if session else None
         self.context = context
 
+    @property
+    def models(self) -> list[LanguageModel]:
+        return [self.model]
+
     def following(self, open_session: Callable[[LanguageModel], Session]) -> "ModelDrafter":
         """This drafter, with the decoder's session where it has none of its own."""
         follower = copy.copy(self)
@@ -58,7 +63,7 @@ class ModelDrafter:
 
     def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
         self._sampling, self._chance = sampling, chance
-        self._session = (self.open_session or CachedSession)(self.model)
+        self._session = (self.open_session or fastest_session)(self.model)
         if len(token_ids) > 1:
             self._session.extend(token_ids[:-1], last=0)
         self._unread = list(token_ids[-1:])  # confirmed, not yet in the session
@@ -103,3 +108,84 @@ class NoDrafter:
 
     def observe(self, confirmed_ids: Sequence[int]) -> None:
         pass
+
+
+class PromptLookupDrafter:
+    """Proposes what followed the last few tokens where the text had them before: a summary copies its article.
+
+    It looks for the longest ending of the text, of `shortest` to `longest` tokens, that occurs earlier, and takes the
+    latest place. Nothing is computed, so c is 0; where no ending recurs it proposes nothing.
+    """
+
+    def __init__(self, vocab_size: int, longest: int = 4, shortest: int = 2):
+        if not 1 <= shortest <= longest:
+            raise ValueError(f"It takes 1 <= shortest <= longest tokens to look up, not {shortest} and {longest}.")
+        self.vocab_size, self.longest, self.shortest = vocab_size, longest, shortest
+
+    def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
+        self._text: list[int] = []
+        self._followed: dict[tuple[int, ...], int] = {}  # each n-gram of the text: the place after its latest end
+        self._read(token_ids)
+
+    def propose(self, k: int) -> tuple[Tensor, Tensor]:
+        tokens = torch.tensor(self._continuation(k), dtype=torch.long)
+        return tokens, torch.nn.functional.one_hot(tokens, self.vocab_size).float()
+
+    def observe(self, confirmed_ids: Sequence[int]) -> None:
+        self._read(confirmed_ids)
+
+    def _read(self, token_ids: Sequence[int]) -> None:
+        """An n-gram counts as seen once a token has followed it."""
+        for token in token_ids:
+            end = len(self._text)
+            for n in range(self.shortest, min(self.longest, end) + 1):
+                self._followed[tuple(self._text[end - n :])] = end
+            self._text.append(token)
+
+    def _continuation(self, k: int) -> list[int]:
+        for n in range(min(self.longest, len(self._text)), self.shortest - 1, -1):
+            if place := self._followed.get(tuple(self._text[-n:])):
+                return self._text[place : place + k]
+        return []
+
+
+class FirstDrafter:
+    """Asks its drafters in turn and takes the first proposal: `FirstDrafter(lookup, ModelDrafter(draft))`."""
+
+    def __init__(self, *drafters: Drafter):
+        self.drafters = drafters
+
+    def __copy__(self) -> "FirstDrafter":
+        return FirstDrafter(*map(copy.copy, self.drafters))
+
+    @property
+    def models(self) -> list[LanguageModel]:
+        return [model for drafter in self.drafters for model in models_of(drafter)]
+
+    def following(self, open_session: Callable[[LanguageModel], Session]) -> "FirstDrafter":
+        return FirstDrafter(*(follow(drafter, open_session) for drafter in self.drafters))
+
+    def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
+        for drafter in self.drafters:
+            drafter.start(token_ids, sampling, chance)
+
+    def propose(self, k: int) -> tuple[Tensor, Tensor]:
+        for drafter in self.drafters:
+            tokens, rows = drafter.propose(k)
+            if len(tokens):
+                break
+        return tokens, rows
+
+    def observe(self, confirmed_ids: Sequence[int]) -> None:
+        for drafter in self.drafters:
+            drafter.observe(confirmed_ids)
+
+
+def models_of(drafter: Drafter) -> list[LanguageModel]:
+    """The models a drafter computes with, if any."""
+    return getattr(drafter, "models", [])
+
+
+def follow(drafter: Drafter, open_session: Callable[[LanguageModel], Session]) -> Drafter:
+    """The drafter, with the decoder's session where it computes with models and has no session of its own."""
+    return drafter.following(open_session) if models_of(drafter) else drafter

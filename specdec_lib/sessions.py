@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from specdec_lib import neox
 from specdec_lib.models import LanguageModel
 
 
@@ -92,6 +93,35 @@ class CachedSession(_ModelSession):
             self.cache.crop(-surplus)
 
 
+class StaticSession:
+    """Keeps keys and values in place and rolls back by forgetting a position: the fast path, for GPT-NeoX with sdpa.
+
+    Raises ValueError for any other model or attention, as it does its own.
+    """
+
+    def __init__(self, model: LanguageModel):
+        if not neox.supports(model.module):
+            raise ValueError(
+                f'session="static" computes GPT-NeoX with sdpa attention, but {model.name} is a '
+                f'{type(model.module).__name__} with {model.attention}: choose session "cached" or "auto".'
+            )
+        self.device, self.vocab_size = model.device, model.vocab_size
+        self.length = 0
+        self._forward = neox.StaticNeoX(model.module)
+
+    def extend(self, token_ids: Sequence[int] | Tensor, last: int | None = None) -> Tensor:
+        new = torch.as_tensor(token_ids, dtype=torch.long, device=self.device)
+        if not len(new):
+            return torch.empty(0, self.vocab_size, device=self.device)
+        logits = self._forward(new, self.length, len(new) if last is None else last)
+        self.length += len(new)
+        return logits
+
+    def rollback(self, length: int) -> None:
+        _check_rollback(self.length, length)
+        self.length = length
+
+
 def _check_rollback(now: int, length: int) -> None:
     if not 0 <= length <= now:
         raise ValueError(f"A session of {now} tokens can't be rolled back to {length}.")
@@ -117,15 +147,27 @@ class ReplayedSession:
         self.length = length
 
 
-SESSIONS: dict[str, Callable[[LanguageModel], Session]] = {"uncached": UncachedSession, "cached": CachedSession}
+def fastest_session(model: LanguageModel) -> Session:
+    """The fastest cached session that computes this model."""
+    return StaticSession(model) if neox.supports(model.module) else CachedSession(model)
+
+
+SESSIONS: dict[str, Callable[[LanguageModel], Session]] = {
+    "uncached": UncachedSession,
+    "cached": CachedSession,
+    "static": StaticSession,
+}
 
 
 def session_factory(session: str | Callable, kv_cache: bool = True) -> Callable[[LanguageModel], Session]:
-    """What opens a session: a name of SESSIONS, "auto" (cached, or uncached without kv_cache), or the caller's own."""
+    """What opens a session: a name of SESSIONS, the caller's own factory, or "auto".
+
+    "auto" is static where the model allows it, else cached; uncached without kv_cache.
+    """
     if callable(session):
         return session
     if session == "auto":
-        session = "cached" if kv_cache else "uncached"
+        return fastest_session if kv_cache else UncachedSession
     if session not in SESSIONS:
         raise ValueError(f"session must be one of auto, {', '.join(SESSIONS)} or a factory, not {session!r}.")
     if not kv_cache and session != "uncached":

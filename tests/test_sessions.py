@@ -2,18 +2,19 @@ import random
 
 import pytest
 import torch
-from conftest import ARCHITECTURES, CONTEXT
+from conftest import ARCHITECTURES, CONTEXT, tiny_module
 from transformers import GPT2LMHeadModel
 
 from specdec_lib.models import as_language_model
-from specdec_lib.sessions import SESSIONS, session_factory
+from specdec_lib.sessions import SESSIONS, CachedSession, StaticSession, session_factory
 
-pytestmark = pytest.mark.parametrize("name", SESSIONS)
+COMPUTED = [(name, kind) for name in SESSIONS for kind in (["neox"] if name == "static" else ARCHITECTURES)]
+on_every_model = pytest.mark.parametrize(("name", "kind"), COMPUTED)
 
 
-@pytest.fixture(params=ARCHITECTURES)
-def model(request, targets):
-    return targets[request.param]
+@pytest.fixture
+def model(kind, targets):
+    return targets[kind]
 
 
 def fresh_logits(model, tokens):
@@ -28,6 +29,7 @@ def check(logits, model, tokens, rows):
 
 
 @pytest.mark.parametrize("seed", range(4))
+@on_every_model
 def test_logits_are_those_of_a_fresh_forward_after_any_calls(name, model, seed):
     chance = random.Random(seed)
     session = SESSIONS[name](model)
@@ -50,18 +52,21 @@ def test_logits_are_those_of_a_fresh_forward_after_any_calls(name, model, seed):
         assert session.length == len(tokens)
 
 
+@on_every_model
 def test_all_rows_come_back_by_default(name, model):
     session = SESSIONS[name](model)
     check(session.extend([3, 1, 4]), model, [3, 1, 4], 3)
     check(session.extend([1, 5]), model, [3, 1, 4, 1, 5], 2)
 
 
+@on_every_model
 def test_the_last_rows_come_back(name, model):
     session = SESSIONS[name](model)
     session.extend([3, 1])
     check(session.extend([4, 1, 5, 9], last=2), model, [3, 1, 4, 1, 5, 9], 2)
 
 
+@pytest.mark.parametrize("name", ["uncached", "cached"])
 def test_the_last_rows_come_back_from_a_model_that_gives_all(name, targets):
     class AllRows(GPT2LMHeadModel):
         def forward(self, input_ids, past_key_values=None, use_cache=None):
@@ -73,6 +78,7 @@ def test_the_last_rows_come_back_from_a_model_that_gives_all(name, targets):
     check(session.extend([4, 1, 5, 9], last=2), model, [3, 1, 4, 1, 5, 9], 2)
 
 
+@on_every_model
 def test_nothing_asked_nothing_given(name, model):
     session = SESSIONS[name](model)
     assert len(session.extend([3, 1, 4], last=0)) == 0
@@ -80,6 +86,7 @@ def test_nothing_asked_nothing_given(name, model):
     check(session.extend([1]), model, [3, 1, 4, 1], 1)
 
 
+@on_every_model
 def test_extending_by_nothing_changes_nothing(name, model):
     session = SESSIONS[name](model)
     session.extend([3, 1])
@@ -88,6 +95,7 @@ def test_extending_by_nothing_changes_nothing(name, model):
     check(session.extend([4]), model, [3, 1, 4], 1)
 
 
+@on_every_model
 def test_rollback_to_nothing_starts_anew(name, model):
     session = SESSIONS[name](model)
     session.extend([3, 1, 4])
@@ -96,6 +104,7 @@ def test_rollback_to_nothing_starts_anew(name, model):
     check(session.extend([9, 2]), model, [9, 2], 2)
 
 
+@on_every_model
 def test_rollback_to_the_same_length_forgets_nothing(name, model):
     session = SESSIONS[name](model)
     session.rollback(0)
@@ -105,6 +114,7 @@ def test_rollback_to_the_same_length_forgets_nothing(name, model):
     check(session.extend([1]), model, [3, 1, 4, 1], 1)
 
 
+@on_every_model
 def test_the_whole_context_can_be_used(name, model):
     tokens = [number % model.vocab_size for number in range(CONTEXT)]
     session = SESSIONS[name](model)
@@ -112,6 +122,7 @@ def test_the_whole_context_can_be_used(name, model):
     check(session.extend(tokens[50:]), model, tokens, CONTEXT - 50)
 
 
+@on_every_model
 def test_sessions_of_one_model_are_apart(name, model):
     one, other = SESSIONS[name](model), SESSIONS[name](model)
     one.extend([3, 1, 4])
@@ -120,6 +131,7 @@ def test_sessions_of_one_model_are_apart(name, model):
     check(other.extend([1]), model, [2, 7, 1], 1)
 
 
+@on_every_model
 def test_the_callers_tokens_stay_theirs(name, model):
     tokens = torch.tensor([3, 1, 4])
     session = SESSIONS[name](model)
@@ -129,6 +141,41 @@ def test_the_callers_tokens_stay_theirs(name, model):
     check(session.extend([5]), model, [3, 1, 5], 1)
 
 
+@pytest.mark.parametrize("name", SESSIONS)
 def test_a_session_by_name(name):
     assert session_factory(name, kv_cache=name != "uncached") is SESSIONS[name]
     assert session_factory(SESSIONS[name]) is SESSIONS[name]
+
+
+def test_auto_is_static_where_the_model_allows_it(targets, drafts):
+    open_session = session_factory("auto")
+    assert type(open_session(targets["neox"])) is StaticSession
+    assert type(open_session(targets["llama"])) is CachedSession
+    eager = tiny_module("neox")
+    eager.set_attn_implementation("eager")
+    assert type(open_session(as_language_model(eager))) is CachedSession
+
+
+@pytest.mark.parametrize(("kind", "attention"), [("llama", "sdpa"), ("neox", "eager")])
+def test_static_refuses_what_it_does_not_compute(kind, attention):
+    module = tiny_module(kind)
+    module.set_attn_implementation(attention)
+    with pytest.raises(ValueError, match='choose session "cached" or "auto"'):
+        StaticSession(as_language_model(module))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("parallel", [True, False])
+def test_static_logits_are_the_models_in_every_precision(dtype, parallel):
+    module = tiny_module("neox", scale=2.0).to(dtype)
+    for layer in module.gpt_neox.layers:
+        layer.use_parallel_residual = parallel
+    module.config.use_parallel_residual = parallel
+    model = as_language_model(module)
+    session, tokens = StaticSession(model), list(range(30))
+    expected = fresh_logits(model, tokens)
+    tolerance = 1e-12 if dtype == torch.float64 else 0.03
+    for part in (tokens[:20], tokens[20:21], tokens[21:]):
+        logits = session.extend(part)
+        rows = expected[session.length - len(logits) : session.length]
+        assert ((logits - rows).abs().max() / rows.abs().max()).item() < tolerance
