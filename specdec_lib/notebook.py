@@ -1,13 +1,15 @@
 """What the notebooks show live: parameters, texts, tokens, decoders side by side. None of it is a result."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 import pandas as pd
 from IPython.display import HTML
 
 from specdec_lib.decoders import Generation, SpeculativeDecoder
+from specdec_lib.enumeration import walk
 from specdec_lib.models import LanguageModel
+from specdec_lib.sampling import Chance
 from specdec_lib.traces import Reader
 
 PARAMETERS = ("profile", "device", "seed")
@@ -59,6 +61,17 @@ def fates(generation: Generation, rounds: int) -> pd.DataFrame:
                 chance = min(1.0, draw.target / draw.draft)
                 row |= {"target": draw.target, "draft": draw.draft, "chance": chance, "random": draw.uniform}
             rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def tree(decode: Callable[[Chance], str], words: Sequence[str]) -> pd.DataFrame:
+    """Every branch of one round over a small vocabulary: what was drafted, decided and drawn instead, how it ended."""
+    rows = []
+    for outcome, branch in walk(decode):
+        drawn = [words[choice.outcome] for choice in branch.choices if choice.kind == "draw"]
+        kept = all(choice.outcome for choice in branch.choices if choice.kind == "accept")
+        row = {"drafted": drawn[0], "accepted": kept, "drawn then": drawn[1], "first word": outcome}
+        rows.append({**row, "probability": branch.probability})
     return pd.DataFrame(rows)
 
 

@@ -23,8 +23,11 @@ from transformers import (
 
 from specdec_lib.models import as_language_model
 
+pytest.register_assert_rewrite("checks")
+
 ARCHITECTURES = ["neox", "gpt2", "llama", "qwen2"]
 CONTEXT = 64
+CAUGHT = pytest.StashKey[dict[str, list[str]]]()  # mutant -> the checks that caught it
 
 
 def tiny_module(architecture, seed=5, vocab=60, end=None, context=CONTEXT, scale=10.0):
@@ -113,3 +116,12 @@ def checkpoint(tmp_path_factory, words):
     tiny_module("neox", end=1).save_pretrained(folder)
     word_tokenizer(words).save_pretrained(folder)
     return str(folder)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say which check catches which mutant, where mutants were run."""
+    if caught := config.stash.get(CAUGHT, {}):
+        terminalreporter.section("mutants, and the checks that catch them")
+        width = max(map(len, caught))
+        for name, checks in caught.items():
+            terminalreporter.write_line(f"{name:{width}}  {', '.join(checks) or 'NONE'}")

@@ -4,10 +4,9 @@ from collections import defaultdict
 
 import pytest
 import torch
-from conftest import ARCHITECTURES, CONTEXT, perturbed, tiny_module, word_tokenizer
+from conftest import ARCHITECTURES, CONTEXT, tiny_module, word_tokenizer
 
 from specdec_lib import AutoregressiveDecoder, ModelDrafter, SpeculativeDecoder
-from specdec_lib.decoders import Decoding
 from specdec_lib.models import LanguageModel, as_language_model
 from specdec_lib.sampling import Sampling
 from specdec_lib.sessions import CachedSession, UncachedSession
@@ -134,7 +133,7 @@ class Uniform:
 # Greedy: the target's own text, token for token.
 
 
-@pytest.mark.parametrize("session", ["uncached", "cached"])
+@pytest.mark.parametrize("session", ["uncached", "cached", "auto"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_greedy_text_is_that_of_transformers(targets, drafts, architecture, session):
     target, draft = targets[architecture], drafts[architecture]
@@ -148,7 +147,7 @@ def test_greedy_text_is_that_of_transformers(targets, drafts, architecture, sess
             check_accounting(out, k, 30)
 
 
-@pytest.mark.parametrize("session", ["uncached", "cached"])
+@pytest.mark.parametrize("session", ["uncached", "cached", "auto"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_plain_text_is_that_of_transformers(targets, architecture, session):
     out = AutoregressiveDecoder(targets[architecture], session=session).generate(PROMPT, max_new_tokens=20)
@@ -166,7 +165,7 @@ def test_target_and_draft_may_compute_in_different_sessions(targets, drafts, arc
     assert decoder.generate(PROMPT, max_new_tokens=25).token_ids == reference(target, PROMPT, 25)
 
 
-@pytest.mark.parametrize("session", ["uncached", "cached"])
+@pytest.mark.parametrize("session", ["uncached", "cached", "auto"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("new", [1, 2, 9])
 def test_prompt_and_new_tokens_may_fill_the_context(targets, drafts, architecture, session, new):
@@ -177,7 +176,7 @@ def test_prompt_and_new_tokens_may_fill_the_context(targets, drafts, architectur
         assert decoder.generate(prompt, max_new_tokens=new).token_ids == reference(target, prompt, new)
 
 
-@pytest.mark.parametrize("session", ["uncached", "cached"])
+@pytest.mark.parametrize("session", ["uncached", "cached", "auto"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("k", [1, 2, 3, 5])
 def test_the_end_token_ends_the_text_wherever_it_falls(targets, drafts, architecture, session, k):
@@ -277,7 +276,7 @@ def test_a_silent_drafter_is_plain_decoding(target, temperature):
 
 
 @pytest.mark.parametrize("drafter", [Cycle(60), Cycle(60, 7), Uniform(60)], ids=["cycle", "leaps", "uniform"])
-@pytest.mark.parametrize("session", ["uncached", "cached"])
+@pytest.mark.parametrize("session", ["uncached", "cached", "auto"])
 def test_greedy_text_is_the_targets_whoever_drafts(target, drafter, session):
     decoder = SpeculativeDecoder(target, drafter, 5, session=session)
     assert decoder.generate(PROMPT, 30).token_ids == reference(target, PROMPT, 30)
@@ -395,7 +394,7 @@ def test_the_session_does_not_change_a_seeds_output(target, draft):
         tuple(
             SpeculativeDecoder(target, ModelDrafter(draft), 3, session=s).generate(PROMPT, seed=4, **SAMPLED).token_ids
         )
-        for s in ("cached", "uncached")
+        for s in ("static", "cached", "uncached")
     }
     assert len(outputs) == 1
 
@@ -457,185 +456,6 @@ def test_a_trace_has_the_probabilities_of_both_models(target, draft, decoder):
                 row = Sampling(0.8, 20, 0.9).distribution(UncachedSession(model).extend(context, last=1))[0]
                 assert probability == pytest.approx(row[draw.token].item(), abs=1e-4)
         text += step.tokens
-
-
-# The law of the output, exactly: every branch of every draw and decision.
-
-
-class Branching:
-    """A Chance that follows a script and meets new choices in order: `choices` holds [taken, options] so far.
-
-    An option is (outcome, probability); options of probability 0 do not exist.
-    """
-
-    def __init__(self, script):
-        self.choices, self.place, self.probability = script, 0, 1.0
-
-    def choose(self, options):
-        if self.place == len(self.choices):
-            self.choices.append([0, options])
-        taken, known = self.choices[self.place]
-        assert [outcome for outcome, _ in known] == [outcome for outcome, _ in options], "a replay took another way"
-        self.place += 1
-        outcome, probability = options[taken]
-        self.probability *= probability
-        return outcome
-
-    def draw(self, distribution):
-        assert abs(distribution.sum().item() - 1) < 1e-6
-        options = [(token, p) for token, p in enumerate(distribution.tolist()) if p > 0]
-        return torch.tensor([self.choose(options)])
-
-    def accept(self, probabilities):
-        decisions = [
-            self.choose([(value, weight) for value, weight in ((True, p), (False, 1 - p)) if weight > 0])
-            for p in probabilities.tolist()
-        ]
-        return torch.tensor(decisions, dtype=torch.bool)
-
-
-def enumerate_law(decode):
-    """Outcome -> probability over all branches of decode(chance) -> outcome."""
-    law, script = defaultdict(float), []
-    while True:
-        chance = Branching(script)
-        outcome = decode(chance)
-        law[outcome] += chance.probability
-        while script and script[-1][0] == len(script[-1][1]) - 1:
-            script.pop()
-        if not script:
-            return law
-        script[-1][0] += 1
-
-
-class Table:
-    """Logits of each context, drawn once from the context itself, in float64."""
-
-    def __init__(self, seed, vocab=3):
-        self.seed, self.vocab, self.rows = seed, vocab, {}
-
-    def row(self, context):
-        if context not in self.rows:
-            number = self.seed + sum((token + 1) * (self.vocab + 1) ** i for i, token in enumerate(context))
-            generator = torch.Generator().manual_seed(number)
-            self.rows[context] = 1.5 * torch.randn(self.vocab, generator=generator, dtype=torch.float64)
-        return self.rows[context]
-
-
-class TableSession:
-    """A session over a table: the caller's own kind."""
-
-    def __init__(self, table):
-        self.table, self.tokens = table, []
-
-    @property
-    def length(self):
-        return len(self.tokens)
-
-    def extend(self, token_ids, last=None):
-        self.tokens += [int(token) for token in token_ids]
-        last = len(token_ids) if last is None else last
-        rows = [self.table.row(tuple(self.tokens[: len(self.tokens) - i])) for i in reversed(range(last))]
-        return torch.stack(rows) if rows else torch.empty(0, self.table.vocab)
-
-    def rollback(self, length):
-        assert 0 <= length <= len(self.tokens)
-        del self.tokens[length:]
-
-
-@pytest.fixture(scope="module")
-def shells():
-    """A target and a draft of three tokens whose numbers come from tables: names "target" and "draft"."""
-    module = tiny_module("gpt2", vocab=3, context=32)
-    return [LanguageModel(module, None, name, "sdpa", 32) for name in ("target", "draft")]
-
-
-def target_law(row, sampling, prompt, n, ends=()):
-    """Outcome -> probability of the target on its own. row: context -> logits (vocab,)."""
-    law, open_texts = {}, {(): 1.0}
-    for length in range(1, n + 1):
-        longer = {}
-        for text, probability in open_texts.items():
-            distribution = sampling.distribution(row((*prompt, *text)).unsqueeze(0))[0].tolist()
-            for token, p in enumerate(distribution):
-                if p > 0:
-                    done = token in ends or length == n
-                    (law if done else longer)[(*text, token)] = probability * p
-        open_texts = longer
-    return law
-
-
-def assert_same_law(law, expected):
-    assert sum(law.values()) == pytest.approx(1, abs=1e-10)
-    assert max(abs(law.get(text, 0) - expected.get(text, 0)) for text in {*law, *expected}) < 1e-10
-
-
-SAMPLINGS = [Sampling(0.0), Sampling(1.0), Sampling(0.6), Sampling(1.7, top_k=2), Sampling(1.3, top_p=0.8)]
-SAMPLINGS += [Sampling(1.2, top_k=2, top_p=0.7)]
-
-
-def table_law(shells, drafter_of, sampling, k, n, seed=0, ends=None, prompt=(0, 1)):
-    """The law of the decoder's output and the target's own."""
-    target, draft = shells
-    tables = {"target": Table(1000 + seed), "draft": Table(2000 + seed)}
-    target.module.generation_config.eos_token_id = ends
-    decoder = SpeculativeDecoder(target, drafter_of(draft), k, session=lambda model: TableSession(tables[model.name]))
-
-    def decode(chance):
-        session = decoder.open_session(target)
-        decoding = Decoding(target, session, decoder.drafter, k, list(prompt), n, sampling, chance)
-        return tuple(token for step in decoding for token in step.tokens)
-
-    return enumerate_law(decode), target_law(tables["target"].row, sampling, prompt, n, ends or ())
-
-
-@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
-@pytest.mark.parametrize(("k", "n"), [(1, 3), (2, 3)])
-def test_the_law_of_the_output_is_the_targets(shells, sampling, k, n):
-    for seed in (0, 1):
-        assert_same_law(*table_law(shells, ModelDrafter, sampling, k, n, seed))
-
-
-@pytest.mark.parametrize("sampling", [SAMPLINGS[3], SAMPLINGS[5]], ids=str)
-def test_the_law_holds_over_several_rounds(shells, sampling):
-    assert_same_law(*table_law(shells, ModelDrafter, sampling, k=2, n=4))
-
-
-@pytest.mark.parametrize("k", [1, 2])
-def test_the_law_holds_with_an_end_token(shells, k):
-    law, expected = table_law(shells, ModelDrafter, Sampling(1.1), k, k + 2, seed=3, ends=[2])
-    assert {len(text) for text in law} == set(range(1, k + 3))
-    assert_same_law(law, expected)
-
-
-@pytest.mark.parametrize("sampling", [SAMPLINGS[2], SAMPLINGS[5]], ids=str)
-@pytest.mark.parametrize("drafter", [Silent(), Cycle(3), Cycle(3, 2), Uniform(3)], ids=lambda d: type(d).__name__)
-def test_the_law_is_the_targets_whoever_drafts(shells, drafter, sampling):
-    assert_same_law(*table_law(shells, lambda draft: drafter, sampling, k=2, n=3))
-
-
-def test_the_law_holds_for_a_prompt_of_one_token(shells):
-    assert_same_law(*table_law(shells, ModelDrafter, Sampling(0.9), k=2, n=3, prompt=(1,)))
-
-
-@pytest.mark.parametrize("session", [CachedSession, UncachedSession])
-def test_the_law_of_real_models_is_the_targets(session):
-    module = tiny_module("neox", vocab=3, scale=4.0)
-    target, draft = as_language_model(module.double()), as_language_model(perturbed(module, 0.5).double())
-    decoder = SpeculativeDecoder(target, ModelDrafter(draft), 2, session=session)
-    sampling = Sampling(1.5, top_k=2)
-
-    def decode(chance):
-        decoding = Decoding(target, session(target), decoder.drafter, 2, [0, 1], 4, sampling, chance)
-        return tuple(token for step in decoding for token in step.tokens)
-
-    def row(context):
-        with torch.inference_mode():
-            return module(input_ids=torch.tensor([context])).logits[0, -1]
-
-    law = enumerate_law(decode)
-    assert len(law) > 8
-    assert_same_law(law, target_law(row, sampling, (0, 1), 4))
 
 
 # Bad input.
