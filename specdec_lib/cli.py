@@ -90,7 +90,7 @@ def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
     add("--max-new-tokens", type=int, default=128, metavar="N", help="(128)")
     add("--max-text-length", type=int, default=256, metavar="N", help="tokens that the input is cut to (256)")
     add("--bits", type=int, default=32, metavar="{32,16,8,4}", help="of the weights (32)")
-    add("--attention", default="sdpa", metavar="{sdpa,eager}", help="(sdpa)")
+    add("--attention", default="sdpa", metavar="{sdpa,eager,bettertransformer-2023}", help="(sdpa)")
     add("--kv-cache", action=argparse.BooleanOptionalAction, default=True, help="keep keys and values (on)")
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
 

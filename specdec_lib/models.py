@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 from transformers.utils import logging
 
+from specdec_lib.attention import BETTERTRANSFORMER
 from specdec_lib.paths import DATA
 
 EMBEDDED = ["mini-target", "mini-draft-1", "mini-draft-2", "mini-draft-3", "mini-draft-4", "mini-draft-5"]
@@ -23,7 +24,7 @@ PAPER = {
     for tuning in ("", "-xlsum-sft")
 }
 
-ATTENTIONS = ["eager", "sdpa"]
+ATTENTIONS = ["eager", "sdpa", BETTERTRANSFORMER]
 BITS = [32, 16, 8, 4]
 
 
@@ -143,8 +144,10 @@ def load_model(
     """Load a checkpoint and its tokenizer.
 
     name: of the registry (`EMBEDDED`, `PAPER`), a hub id or a local folder. attention: "eager" or "sdpa", today's name
-    for what the paper calls BetterTransformer. bits: 32; 16, which is fp16 on CUDA (the paper's) and bf16 on the CPU;
-    8 and 4 (NF4), quantized by bitsandbytes, with the rest in a 16-bit type. dtype overrides.
+    for what the paper calls BetterTransformer; "bettertransformer-2023" is what the study's library computed under that
+    name, which is not the model where speculative decoding meets a cache (see `attention.py`). bits: 32; 16, which is
+    fp16 on CUDA (the paper's) and bf16 on the CPU; 8 and 4 (NF4), quantized by bitsandbytes, with the rest in a 16-bit
+    type. dtype overrides.
     Raises ValueError, saying what to do, for an unknown name or option or a model that can't be had.
     """
     if attention not in ATTENTIONS:
@@ -172,6 +175,11 @@ def load_model(
         raise ValueError(_explain(name, source, error)) from error
     except SafetensorError as error:
         raise ValueError(f"The weights of {name} are damaged ({error}): delete that copy and load it again.") from error
+    if attention == BETTERTRANSFORMER and not module._supports_attention_backend:
+        raise ValueError(
+            f"{name} is a {type(module).__name__}, whose attention transformers can't replace: "
+            f"{BETTERTRANSFORMER} needs another architecture, such as GPT-NeoX."
+        )
     if bits >= 16:
         module.to(device)
     return LanguageModel(module.eval(), tokenizer, name, attention, bits)
