@@ -1,0 +1,110 @@
+"""Where rounding decides: texts that speculative and plain greedy decoding write differently, and how near the tie was.
+
+A forward over several tokens adds up in another order than one over a single token. In exact arithmetic both give the
+same logits; in 16 bits and in quantized models the two most likely tokens can change places.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from specdec_lib.decoders import AutoregressiveDecoder, SpeculativeDecoder
+from specdec_lib.drafters import ModelDrafter
+from specdec_lib.experiments import Study
+from specdec_lib.models import LanguageModel
+from specdec_lib.sessions import CachedSession
+
+ARTICLES = {32: 24, 16: 24, 8: 6, 4: 6}  # by bits: quantized layers are slow on a CPU
+NEW_TOKENS = 32
+N_LOOKAHEAD = 4
+
+
+class _RecordingSession(CachedSession):
+    """Keeps every row of logits that it gives."""
+
+    def __init__(self, model: LanguageModel, rows: list[Tensor]):
+        super().__init__(model)
+        self.rows = rows
+
+    def extend(self, token_ids: Sequence[int] | Tensor, last: int | None = None) -> Tensor:
+        logits = super().extend(token_ids, last)
+        self.rows.append(logits)
+        return logits
+
+
+def compare(
+    target: LanguageModel,
+    draft: LanguageModel,
+    prompt: str | Sequence[int],
+    max_new_tokens: int = NEW_TOKENS,
+    n_lookahead: int = N_LOOKAHEAD,
+) -> dict:
+    """Decode one prompt greedily both ways and describe the first token that differs.
+
+    differs_at: its place, None where the texts are equal. gap: how far plain decoding's logit of its own token lies
+    above that of the other token there. noise: the largest difference there between the logits of one-token forwards
+    and of forwards over n_lookahead + 1 tokens, both over the plain text; rounding can turn a gap of up to twice as
+    much. usual_gap and usual_noise: medians over the text, the gap being that of the two most likely tokens.
+    """
+    recorded: list[Tensor] = []
+    plain = AutoregressiveDecoder(target, session=lambda model: _RecordingSession(model, recorded))
+    plain = plain.generate(prompt, max_new_tokens)
+    drafted = SpeculativeDecoder(target, ModelDrafter(draft), n_lookahead, session=CachedSession)
+    tokens, others = plain.token_ids, drafted.generate(prompt, max_new_tokens).token_ids
+    single = torch.cat(recorded).float()  # (tokens, vocab)
+    several = _several_token_logits(target, plain.prompt_ids, tokens, n_lookahead + 1).float()
+    noise = (single - several).abs().amax(-1)  # (tokens,)
+    best = single.topk(2).values
+    place = next((i for i, (ours, other) in enumerate(zip(tokens, others, strict=False)) if ours != other), None)
+    return {
+        "tokens": len(tokens),
+        "differs_at": place,
+        "gap": None if place is None else (single[place, tokens[place]] - single[place, others[place]]).item(),
+        "noise": None if place is None else noise[place].item(),
+        "usual_gap": (best[:, 0] - best[:, 1]).median().item(),
+        "usual_noise": noise.median().item(),
+    }
+
+
+def _several_token_logits(model: LanguageModel, prompt_ids: list[int], token_ids: list[int], width: int) -> Tensor:
+    """The logits (n, vocab) that each of n tokens is chosen from, by forwards over `width` tokens of the text."""
+    session = CachedSession(model)
+    session.extend(prompt_ids[:-1], last=0)
+    text = [prompt_ids[-1], *token_ids[:-1]]
+    text += text[-1:] * (-len(text) % width)  # the last forward is as wide; no row looks at what follows it
+    rows = [session.extend(text[start : start + width]) for start in range(0, len(text), width)]
+    return torch.cat(rows)[: len(token_ids)]
+
+
+def run(study: Study) -> None:
+    """Measure the articles that are missing, in every precision, and write a row for each."""
+    profile, done = study.profile, study.results.done
+    missing = [
+        (bits, article)
+        for bits, articles in ARTICLES.items()
+        for article in range(min(articles, len(study.articles)))
+        if ("ties", f"{bits}-bit", study.articles[article]["id"], 0, NEW_TOKENS) not in done
+    ]
+    if not missing:
+        return
+    study.results.register(study.environment)
+    for bits, article in missing:
+        target, draft = study.model(profile.target, bits=bits), study.model(profile.draft, bits=bits)
+        study.results.append(
+            {
+                "environment": study.environment["id"],
+                "profile": profile.name,
+                "experiment": "ties",
+                "cell": f"{bits}-bit",
+                "prompt": study.articles[article]["id"],
+                "repeat": 0,
+                "max_new_tokens": NEW_TOKENS,
+                "target": profile.target,
+                "draft": profile.draft,
+                "n_lookahead": N_LOOKAHEAD,
+                "bits": bits,
+                "dtype": target.dtype,
+                **compare(target, draft, study.prompts[article], NEW_TOKENS),
+            }
+        )
