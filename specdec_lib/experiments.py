@@ -13,12 +13,13 @@ from tqdm import tqdm
 from specdec_lib import xlsum
 from specdec_lib.decoders import AutoregressiveDecoder, Generation, SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
-from specdec_lib.models import LanguageModel, load_model, pick_device, resolve
+from specdec_lib.models import BETTERTRANSFORMER, LanguageModel, load_model, pick_device, resolve
 from specdec_lib.paths import RUNS
 from specdec_lib.profiles import Profile, profile_named
 from specdec_lib.results import Results, environment
 from specdec_lib.rouge import score
 from specdec_lib.sessions import CachedSession, ReplayedSession
+from specdec_lib.theory import Context
 
 TYPICAL_TOKENS = 64  # of a summary, for estimates
 
@@ -30,19 +31,20 @@ class Cell:
     target: str
     draft: str | None = None
     n_lookahead: int | None = None
-    session: str = "cached"  # or "uncached", or "replayed" (acceptance without decoding again)
+    session: str = "cached"  # or "uncached", "static", or "replayed" (acceptance without decoding again)
     attention: str = "sdpa"
     bits: int = 32
+    context: Context = "growing"
 
     @property
     def id(self) -> str:
-        how = f"{self.draft} k={self.n_lookahead}" if self.draft else "plain"
+        how = f"{self.draft} k={self.n_lookahead} {self.context}" if self.draft else "plain"
         return f"{self.target} {how} {self.session} {self.attention} {self.bits}-bit"
 
     @property
     def plain(self) -> "Cell":
         """The same without a draft: what this cell's speed-up is measured against."""
-        return replace(self, draft=None, n_lookahead=None)
+        return replace(self, draft=None, n_lookahead=None, context="growing")
 
 
 @dataclass(frozen=True)
@@ -68,18 +70,28 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
     paper_setting = replace(plain, session="uncached", attention="eager")
     again = [replace(paper_setting, draft=d, n_lookahead=k) for d in p.drafts for k in p.uncached_lookaheads]
     replayed = [replace(cell, session="replayed", attention="sdpa") for cell in grid]
+    static = [replace(cell, session="static", attention="sdpa") for cell in (plain, *grid)]
+    frozen = [replace(cell, context="frozen") for cell in replayed if cell.n_lookahead > 1]
+    frozen_timed = [
+        replace(paper_setting, draft=d, n_lookahead=k, context="frozen") for d in p.drafts for k in p.frozen_lookaheads
+    ]
     combinations = [
         Cell(p.target, draft, 1 if draft else None, session, attention)
         for draft in (None, p.draft)
         for session in ("uncached", "cached")
         for attention in ("eager", "sdpa")
     ]
+    as_published = [
+        Cell(p.target, draft, 1 if draft else None, attention=attention)
+        for attention in ("sdpa", BETTERTRANSFORMER)
+        for draft in (None, p.draft)
+    ]
     quantized = [
         Cell(p.target, draft, 1 if draft else None, bits=bits) for bits in (32, 16, 8, 4) for draft in (None, p.draft)
     ]
     rates = [
         Cell(model, session=session, attention=attention)
-        for session, attention in (("uncached", "eager"), ("cached", "sdpa"))
+        for session, attention in (("uncached", "eager"), ("cached", "sdpa"), ("static", "sdpa"))
         for model in (p.target, *p.drafts)
     ]
     return {
@@ -90,7 +102,11 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
             Experiment("rates", tuple(rates), p.timed_articles, p.repeats, p.timed_new_tokens),
             Experiment("table1", (plain, *grid), p.timed_articles, p.repeats, p.max_new_tokens),
             Experiment("table1_uncached", (paper_setting, *again), p.timed_articles, 1, p.timed_new_tokens),
+            Experiment("table1_static", tuple(static), p.timed_articles, p.repeats, p.max_new_tokens),
+            Experiment("frozen", tuple(frozen), p.articles, 1, p.max_new_tokens),
+            Experiment("table1_frozen", (paper_setting, *frozen_timed), p.timed_articles, 1, p.timed_new_tokens),
             Experiment("table2", tuple(combinations), p.timed_articles, p.repeats, p.timed_new_tokens),
+            Experiment("bettertransformer", tuple(as_published), p.timed_articles, 1, p.max_new_tokens),
             Experiment("quantization", tuple(quantized), p.timed_articles, p.repeats, p.timed_new_tokens),
         )
         if experiment.name != "table1_uncached" or p.uncached_lookaheads
@@ -162,7 +178,7 @@ class Study:
         """Seconds a token of plain decoding in each session, from one short text."""
         target = self.model(self.profile.target)
         pace = {"replayed": 0.0}
-        for session in ("cached", "uncached"):
+        for session in ("cached", "uncached", "static"):
             decoder = AutoregressiveDecoder(target, session=session)
             decoder.generate(self.prompts[0], max_new_tokens=1)
             pace[session] = decoder.generate(self.prompts[0], max_new_tokens=4).seconds / 4
@@ -202,7 +218,9 @@ class Study:
         if cell.draft is None:
             return AutoregressiveDecoder(target, session=cell.session)
         draft = self.model(cell.draft, cell.attention, cell.bits)
-        return SpeculativeDecoder(target, ModelDrafter(draft), cell.n_lookahead, session=cell.session)
+        return SpeculativeDecoder(
+            target, ModelDrafter(draft, context=cell.context), cell.n_lookahead, session=cell.session
+        )
 
     def _replaying(self, cell: Cell, article: int) -> SpeculativeDecoder:
         """A decoder whose target and draft answer from one forward each over the target's own greedy text."""
@@ -211,7 +229,7 @@ class Study:
         beyond = [text[-1]] * (cell.n_lookahead + 1)  # read where a round drafts past the end, and never kept
         certain = torch.nn.functional.one_hot(torch.tensor(text[1:] + beyond), target.vocab_size).to(target.device)
         drafted = self._draft_logits(cell.draft, article)
-        drafter = ModelDrafter(draft, lambda _: ReplayedSession(drafted))
+        drafter = ModelDrafter(draft, lambda _: ReplayedSession(drafted), cell.context)
         return SpeculativeDecoder(target, drafter, cell.n_lookahead, session=lambda _: ReplayedSession(certain))
 
     @cached_property

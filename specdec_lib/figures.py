@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from specdec_lib import tables
+from specdec_lib import published, tables
 from specdec_lib.results import Results
 
 OURS, PAPER = "this run / この実行", "paper (RTX 3090) / 論文"
@@ -36,7 +36,7 @@ def acceptance_by_lookahead(results: Results) -> Figure:
 
 def speedup_by_lookahead(results: Results) -> Figure:
     """Speed-up against n_lookahead, measured with 95 % intervals in each session, beside the published one."""
-    measured = [name for name in ("table1_uncached", "table1") if results.has(name)]
+    measured = [name for name in ("table1_uncached", "table1", "table1_static") if results.has(name)]
     ours = [tables.table1(results, name) for name in measured]
     titles = [*(f"{OURS}, {table['session'].iloc[0]}" for table in ours), f"{PAPER}, uncached"]
     figure, axes = _side_by_side(titles)
@@ -50,17 +50,23 @@ def speedup_by_lookahead(results: Results) -> Figure:
 
 
 def theory_against_measurement(results: Results) -> Figure:
-    """Predicted against measured speed-up of every cell of Table 1, the prompt's forward left out."""
-    table = tables.table1(results)
-    figure, axes = plt.subplots(figsize=(5.4, 4.8))
-    sns.scatterplot(
-        table, x="predicted", y="decode_speed_up", hue="draft", style="n_lookahead", palette="viridis", s=70, ax=axes
-    )
-    low = table[["predicted", "decode_speed_up"]].min().min()
-    high = table[["predicted", "decode_speed_up"]].max().max()
-    axes.plot([low, high], [low, high], color="black", linewidth=1, linestyle=":")
-    axes.set(xlabel="predicted: E(α, k) / (v + kc) / 予測", ylabel="measured / 実測")
-    axes.legend(fontsize=7, loc="upper left")
+    """Predicted against measured speed-up of every cell of Table 1, the prompt's forward left out, in each session."""
+    measured = [tables.table1(results, name) for name in ("table1", "table1_static")]
+    figure, panels = _side_by_side([table["session"].iloc[0] for table in measured])
+    for axes, table in zip(panels, measured, strict=True):
+        sns.scatterplot(
+            table,
+            x="predicted",
+            y="decode_speed_up",
+            hue="draft",
+            style="n_lookahead",
+            palette="viridis",
+            s=60,
+            ax=axes,
+        )
+        _diagonal(axes, table["predicted"], table["decode_speed_up"])
+        axes.set(xlabel="predicted: E(α, k) / (v + kc) / 予測", ylabel="measured / 実測")
+        axes.legend(fontsize=7, loc="upper left")
     return figure
 
 
@@ -135,11 +141,70 @@ def accepted_counts(results: Results, n_lookahead: int = 7) -> Figure:
 
 def forward_cost(results: Results) -> Figure:
     """One forward over a cached prompt by number of tokens: what verification costs, and what a draft does."""
-    table = tables.forwards(results)
-    figure, axes = plt.subplots(figsize=(6.4, 3.8))
-    sns.lineplot(table, x="width", y="milliseconds", hue="model", marker="o", palette="viridis", ax=axes)
-    axes.set(xlabel="tokens in one forward / 1回のフォワードのトークン数", ylabel="ms", ylim=(0, None))
-    axes.legend(fontsize=8, bbox_to_anchor=(1, 1), loc="upper left")
+    sessions = ["cached", "static"]
+    figure, panels = _side_by_side(sessions)
+    for axes, session in zip(panels, sessions, strict=True):
+        table = tables.forwards(results, session)
+        sns.lineplot(table, x="width", y="milliseconds", hue="model", marker="o", palette="viridis", ax=axes)
+        axes.set(xlabel="tokens in one forward / 1回のフォワードのトークン数", ylabel="ms", ylim=(0, None))
+        axes.legend(fontsize=7)
+    return figure
+
+
+def published_laws(results: Results | None = None) -> Figure:
+    """The published Table 1 against a frozen draft context: acceptance at k >= 3, and the speed-up of every row."""
+    rows = published.laws()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained")
+    later = rows[rows["n_lookahead"] > 1]
+    _diagonal(left, later["frozen_acceptance"], later["mean_acceptance_rate"])
+    sns.scatterplot(
+        later, x="frozen_acceptance", y="mean_acceptance_rate", hue="draft_params", palette="viridis", s=80, ax=left
+    )
+    left.set(
+        xlabel="α / (1 + α)",
+        ylabel="published acceptance / 論文の採択率",
+        title="k = 3, 5, 7 (three points in one place)",
+    )
+    _diagonal(right, rows["frozen_speed_up"], rows["speed_up"])
+    grey = {"color": "0.7", "s": 30, "label": "growing context would give / 文脈が伸びる場合"}
+    right.scatter(rows["growing_speed_up"], rows["speed_up"], **grey)
+    right.scatter(rows["frozen_speed_up"], rows["speed_up"], color="#2a788e", s=30, label="(1 + α) / (1 + kc)")
+    right.set(xlabel="predicted / 予測", ylabel="published speed-up / 論文の速度向上", title="all 32 rows / 全32行")
+    left.legend(fontsize=7, title="draft")
+    right.legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def frozen_context(results: Results) -> Figure:
+    """Pooled acceptance of our drafts by n_lookahead: growing context, frozen context, and the frozen law."""
+    table = published.frozen_acceptance(results)
+    first = tables.acceptance(results).query("n_lookahead == 1").set_index("draft")
+    drafts = list(first.index)
+    figure, axes = plt.subplots(
+        1, len(drafts), figsize=(2.5 * len(drafts), 3.4), sharey=True, layout="constrained", squeeze=False
+    )
+    for ax, draft in zip(axes[0], drafts, strict=True):
+        rows, alpha = table[table["draft"] == draft], first.loc[draft, "pooled_acceptance"]
+        for context, colour in (("growing", "#2a788e"), ("frozen", "#c8553d")):
+            ax.plot([1, *rows["n_lookahead"]], [alpha, *rows[context]], marker="o", color=colour, label=context)
+            ax.fill_between(
+                rows["n_lookahead"], rows[f"{context}_low"], rows[f"{context}_high"], color=colour, alpha=0.15
+            )
+        ax.axhline(alpha / (1 + alpha), color="black", linewidth=1, linestyle=":", label="α / (1 + α)")
+        ax.set(title=draft, xlabel="n_lookahead (k)", ylim=(0, 1), xticks=[1, *rows["n_lookahead"]])
+        ax.title.set_fontsize(10)
+    axes[0][0].set_ylabel("pooled acceptance / 採択率")
+    axes[0][0].legend(fontsize=8)
+    return figure
+
+
+def acceptance_by_place(results: Results) -> Figure:
+    """Is a token drafted later in a round harder to guess? Acceptance of each place, its predecessors all accepted."""
+    table = tables.acceptance_by_position(results)
+    figure, axes = plt.subplots(figsize=(6.4, 3.6))
+    sns.lineplot(table, x="place", y="acceptance", hue="draft", marker="o", palette="viridis", ax=axes)
+    axes.set(xlabel="place in the round / ラウンド内の位置", ylabel="accepted, of those judged / 採択率", ylim=(0, 1))
+    axes.legend(fontsize=8)
     return figure
 
 
@@ -151,6 +216,9 @@ ALL = {
     "combinations": combinations,
     "quantization": quantization,
     "accepted_counts": accepted_counts,
+    "acceptance_by_place": acceptance_by_place,
+    "published_laws": published_laws,
+    "frozen_context": frozen_context,
     "forward_cost": forward_cost,
 }
 
@@ -160,6 +228,12 @@ def save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150, metadata={"Software": None})
     plt.close(figure)
+
+
+def _diagonal(axes: Axes, x: pd.Series, y: pd.Series) -> None:
+    """Where prediction and value are equal."""
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+    axes.plot(ends, ends, color="black", linewidth=1, linestyle=":")
 
 
 def _side_by_side(titles: Sequence[str] = (OURS, PAPER)) -> tuple[Figure, list[Axes]]:

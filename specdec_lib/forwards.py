@@ -5,13 +5,14 @@ import time
 import torch
 
 from specdec_lib.experiments import Study
-from specdec_lib.sessions import CachedSession
+from specdec_lib.sessions import SESSIONS, Session
 
 REPEATS = 15
+MEASURED = ("cached", "static")
 
 
 def run(study: Study) -> None:
-    """Measure what is missing, all models and widths in turn, and write a row for each forward.
+    """Measure what is missing, all models, sessions and widths in turn, and write a row for each forward.
 
     Widths: 1, and k + 1 for each n_lookahead of the profile.
     """
@@ -19,28 +20,31 @@ def run(study: Study) -> None:
     names = [study.profile.target, *study.profile.drafts]
     done = study.results.done
     missing = [
-        (repeat, name, width)
+        (repeat, session, name, width)
         for repeat in range(REPEATS)
         for name in names
+        for session in MEASURED
         for width in widths
-        if ("forwards", name, f"{width} tokens", repeat, width) not in done
+        if ("forwards", f"{name} {session}", f"{width} tokens", repeat, width) not in done
     ]
     if not missing:
         return
     study.results.register(study.environment)
     prompt = study.prompts[0]
-    sessions = {name: CachedSession(study.model(name)) for name in names}
+    sessions = {(session, name): SESSIONS[session](study.model(name)) for name in names for session in MEASURED}
     for session in sessions.values():
         session.extend(prompt)
         _time(session, prompt[: widths[-1]])  # warm up
-    for repeat, name, width in missing:
-        seconds = _time(sessions[name], prompt[:width])
+    for repeat, session, name, width in missing:
+        seconds = _time(sessions[session, name], prompt[:width])
         study.results.append(
             {
                 "environment": study.environment["id"],
                 "profile": study.profile.name,
                 "experiment": "forwards",
-                "cell": name,
+                "cell": f"{name} {session}",
+                "model": name,
+                "session": session,
                 "prompt": f"{width} tokens",
                 "repeat": repeat,
                 "max_new_tokens": width,
@@ -52,7 +56,7 @@ def run(study: Study) -> None:
         )
 
 
-def _time(session: CachedSession, tokens: list[int]) -> float:
+def _time(session: Session, tokens: list[int]) -> float:
     """Seconds of one forward, which is taken back."""
     length = session.length
     _synchronize(session.device)

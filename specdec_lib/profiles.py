@@ -19,6 +19,7 @@ class Profile:
     repeats: int
     lookaheads: tuple[int, ...]
     uncached_lookaheads: tuple[int, ...]  # of Table 1 again in the paper's own session, where table1_session is another
+    frozen_lookaheads: tuple[int, ...]  # timed with the draft's context frozen, in the paper's own session
     max_new_tokens: int
     timed_new_tokens: int  # where a whole summary would take too long: everything uncached, quantization, rates
     table1_session: str
@@ -31,10 +32,11 @@ MINI = Profile(
     draft="mini-draft-4",
     source="embedded",
     articles=100,
-    timed_articles=12,
+    timed_articles=10,
     repeats=3,
     lookaheads=(1, 3, 5, 7),
     uncached_lookaheads=(1, 3),
+    frozen_lookaheads=(3, 7),
     max_new_tokens=128,
     timed_new_tokens=24,
     table1_session="cached",
@@ -50,6 +52,7 @@ QUICK = Profile(
     repeats=2,
     lookaheads=(1, 3, 5, 7),
     uncached_lookaheads=(1, 3),
+    frozen_lookaheads=(3, 7),
     max_new_tokens=64,
     timed_new_tokens=12,
     table1_session="cached",
@@ -65,6 +68,7 @@ PAPER = Profile(
     repeats=5,
     lookaheads=(1, 3, 5, 7),
     uncached_lookaheads=(),
+    frozen_lookaheads=(3, 5, 7),
     max_new_tokens=128,
     timed_new_tokens=128,
     table1_session="uncached",

@@ -13,7 +13,19 @@ import numpy as np
 import pandas as pd
 
 MEASURING_MODULES = [
-    *("sampling", "sessions", "drafters", "decoders", "models", "experiments", "forwards", "xlsum", "rouge"),
+    "sampling",
+    "sessions",
+    "neox",
+    "drafters",
+    "decoders",
+    "attention",
+    "models",
+    "experiments",
+    "forwards",
+    "frequencies",
+    "ties",
+    "xlsum",
+    "rouge",
 ]
 KEY = ["experiment", "cell", "prompt", "repeat", "max_new_tokens"]
 

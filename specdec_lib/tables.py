@@ -47,6 +47,26 @@ def acceptance(results: Results, experiment: str = "acceptance") -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
+def acceptance_by_position(results: Results, experiment: str = "acceptance") -> pd.DataFrame:
+    """For each draft and place in a round: the share accepted of the tokens whose predecessors all were, and how many.
+
+    Counted at the largest n_lookahead that was run. The places multiply to what a round adds
+    (`theory.expected_tokens_by_position`), whether or not tokens are accepted independently.
+    """
+    frame = results.generations(experiment)
+    frame = frame[frame["n_lookahead"] == frame["n_lookahead"].max()]
+    rounds = frame.assign(kinds=frame["kinds"].map(list))[["draft", "drafted", "accepted", "kinds"]]
+    rounds = rounds.explode(["drafted", "accepted", "kinds"]).astype({"drafted": int, "accepted": int})
+    rows = []
+    for draft, cell in rounds.groupby("draft"):
+        for place in range(1, cell["drafted"].max() + 1):
+            accepted = (cell["accepted"] >= place).sum()
+            rejected = ((cell["accepted"] == place - 1) & (cell["kinds"] == "r")).sum()
+            if judged := accepted + rejected:
+                rows.append({"draft": draft, "place": place, "acceptance": accepted / judged, "judged": judged})
+    return pd.DataFrame(rows)
+
+
 def rates(results: Results) -> pd.DataFrame:
     """Plain decoding of each model alone, by session: seconds a token, and c = its time / the target's.
 
@@ -110,9 +130,9 @@ def speedups(results: Results, experiment: str) -> pd.DataFrame:
 def table1(results: Results, experiment: str = "table1") -> pd.DataFrame:
     """Table 1: acceptance (all articles), c and speed-up of each draft and n_lookahead, and what theory predicts.
 
-    experiment: "table1", or "table1_uncached" for the same in the paper's own session. predicted: speedup(α, k, c, v)
-    with α the pooled acceptance at n_lookahead 1, c of the same session and, for the cached one, the measured v(k); to
-    be held against decode_speed_up, as neither knows of the prompt's forward.
+    experiment: "table1", "table1_uncached" for the same in the paper's own session, "table1_static" for the fast path.
+    predicted: speedup(α, k, c, v) with α the pooled acceptance at n_lookahead 1, c of the same session and, with a
+    cache, the measured v(k); to be held against decode_speed_up, as neither knows of the prompt's forward.
     """
     timed = speedups(results, experiment)
     session = timed["session"].iloc[0]
@@ -123,7 +143,7 @@ def table1(results: Results, experiment: str = "table1") -> pd.DataFrame:
     timed = timed.rename(columns={"articles": "timed_articles"}).astype({"n_lookahead": int})
     table = counted.merge(timed, on=["draft", "n_lookahead"])
     table["c"] = table["draft"].map(cost)
-    v = verification_cost(results) if session == "cached" else {}
+    v = verification_cost(results, session) if session != "uncached" else {}
     table["predicted"] = [
         theory.speedup(alpha[draft], k, cost[draft], v=v[k] if v else 1.0)
         for draft, k in zip(table["draft"], table["n_lookahead"], strict=True)
@@ -140,18 +160,63 @@ def table2(results: Results) -> pd.DataFrame:
     return table
 
 
-def forwards(results: Results) -> pd.DataFrame:
+def forwards(results: Results, session: str = "cached") -> pd.DataFrame:
     """Milliseconds of one forward over a cached prompt, by model and number of tokens: medians."""
-    frame = results.frame("forwards")
-    table = frame.groupby(["cell", "parameters", "width"], sort=False)["seconds"].median().mul(1000)
-    return table.rename("milliseconds").reset_index().rename(columns={"cell": "model"})
+    frame = results.frame("forwards").query("session == @session")
+    table = frame.groupby(["model", "parameters", "width"], sort=False)["seconds"].median().mul(1000)
+    return table.rename("milliseconds").reset_index()
 
 
-def verification_cost(results: Results) -> dict[int, float]:
+def verification_cost(results: Results, session: str = "cached") -> dict[int, float]:
     """v(k): the target's time for k + 1 tokens / for one, at every k that was measured."""
-    table = forwards(results)
+    table = forwards(results, session)
     target = table[table["model"] == table["model"].iloc[0]].set_index("width")["milliseconds"]
     return {width - 1: float(time / target[1]) for width, time in target.items()}
+
+
+def frequencies(results: Results) -> pd.DataFrame:
+    """A line for each case, in the order measured.
+
+    corrected: the p value by Holm's method, which holds however the tests depend on one another (they share seeds).
+    """
+    frame = results.frame("frequencies").rename(columns={"max_new_tokens": "tokens"})
+    frame["corrected"] = holm(frame["p_value"])
+    settings = ["draft", "n_lookahead", "context", "temperature", "top_k", "top_p", "tokens"]
+    found = ["draws", "outcomes", "acceptance", "statistic", "degrees", "p_value", "corrected", "largest_deviation"]
+    return frame[settings + found]
+
+
+def holm(p_values: pd.Series) -> pd.Series:
+    """p values of several tests, corrected for their number (Holm 1979)."""
+    rising = p_values.sort_values()
+    return (rising * np.arange(len(rising), 0, -1)).cummax().clip(upper=1).sort_index()
+
+
+def ties(results: Results) -> pd.DataFrame:
+    """A line for each precision.
+
+    differ: texts that differ; explained: those whose gap is within twice the noise at that place. largest_gap: of the
+    texts that differ, and largest_ratio of gap to noise; NaN where none does. usual_gap, usual_noise: medians over
+    articles. All gaps and noises in units of the logits.
+    """
+    frame = results.frame("ties").astype({"gap": float, "noise": float, "differs_at": float})
+    frame["ratio"] = frame["gap"] / frame["noise"]
+    rows = []
+    for (bits, dtype), texts in frame.groupby(["bits", "dtype"], sort=False):
+        rows.append(
+            {
+                "bits": bits,
+                "dtype": dtype,
+                "articles": len(texts),
+                "differ": int(texts["differs_at"].notna().sum()),
+                "explained": int((texts["gap"] <= 2 * texts["noise"]).sum()),
+                "largest_gap": texts["gap"].max(),
+                "largest_ratio": texts["ratio"].max(),
+                "usual_gap": texts["usual_gap"].median(),
+                "usual_noise": texts["usual_noise"].median(),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def quality(results: Results) -> pd.Series:

@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from specdec_lib import Study, forwards, parameters, report, tables
+from specdec_lib import (
+    ModelDrafter,
+    SpeculativeDecoder,
+    Study,
+    forwards,
+    frequencies,
+    parameters,
+    published,
+    report,
+    tables,
+    ties,
+)
 from specdec_lib.profiles import Profile
 from specdec_lib.results import Results
 
@@ -19,6 +30,7 @@ TINY = Profile(
     repeats=1,
     lookaheads=(1, 3, 7),
     uncached_lookaheads=(1, 3),
+    frozen_lookaheads=(3,),
     max_new_tokens=16,
     timed_new_tokens=4,
     table1_session="cached",
@@ -30,13 +42,14 @@ def study(tmp_path_factory):
     study = Study(TINY, "cpu", folder=tmp_path_factory.mktemp("tiny"))
     for name in study.experiments:
         study.run(name)
-    forwards.run(study)
+    for module in (forwards, frequencies, ties):
+        module.run(study)
     return study
 
 
 def test_every_cell_article_and_repeat_is_measured_once(study):
     expected = sum(experiment.generations for experiment in study.experiments.values())
-    rows = [row for row in study.results.rows if row["experiment"] != "forwards"]
+    rows = [row for row in study.results.rows if row["experiment"] in study.experiments]
     assert (
         len(rows)
         == expected
@@ -74,9 +87,40 @@ def test_replayed_acceptance_is_that_of_real_decoding(study):
         assert (both[column] == both[f"{column}_decoded"]).all(), column
 
 
+def test_replayed_frozen_acceptance_is_that_of_real_decoding(study):
+    target, draft = study.model("mini-target"), study.model("mini-draft-1")
+    decoder = SpeculativeDecoder(target, ModelDrafter(draft, context="frozen"), 3)
+    replayed = study.results.frame("frozen").query("draft == 'mini-draft-1' and n_lookahead == 3")
+    for prompt, (_, row) in zip(study.prompts, replayed.iterrows(), strict=True):
+        out = decoder.generate(prompt, TINY.max_new_tokens)
+        assert [step.accepted for step in out.steps] == row["accepted"]
+        assert out.token_ids == row["token_ids"]
+
+
+def test_frozen_context_accepts_the_first_token_as_growing_does_and_repeats_it(study):
+    frozen = study.results.frame("frozen")
+    growing = study.results.frame("acceptance").query("n_lookahead > 1")
+    assert len(frozen) == len(growing)
+    table = published.frozen_acceptance(study.results)
+    assert (table["frozen_tokens_per_round"] <= table["growing_tokens_per_round"]).all()
+    assert table["beta"].between(0, 1).all()
+    assert (table["law_with_beta"] >= table["law"]).all()
+
+
 def test_every_text_in_32_bits_is_the_targets_own(study):
     assert (tables.speedups(study.results, "table1")["same_text"] == 1).all()
-    assert (tables.speedups(study.results, "table2")["same_text"] == 1).all()
+    for experiment in ("table1_static", "table1_frozen", "table2"):
+        assert (tables.speedups(study.results, experiment)["same_text"] == 1).all()
+
+
+def test_places_of_a_round_multiply_to_its_tokens(study):
+    """Without the cut at the end of a text, where rounds draft fewer tokens than n_lookahead."""
+    places = tables.acceptance_by_position(study.results)
+    assert places["acceptance"].between(0, 1).all()
+    assert (places.groupby("draft")["judged"].diff().dropna() <= 0).all()
+    first = places.query("place == 1").set_index("draft")
+    for draft, rows in study.results.generations("acceptance").query("n_lookahead == 7").groupby("draft"):
+        assert first.loc[draft, "judged"] == sum(drafted > 0 for rounds in rows["drafted"] for drafted in rounds)
 
 
 def test_the_report_is_the_same_from_the_same_rows(study, tmp_path):

@@ -1,0 +1,18 @@
+"""Numbers and tables as markdown."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+
+def brackets(row, name: str, digits: int) -> str:
+    """The interval of one value of a table's row: "[low, high]"."""
+    low, high = (
+        row[f"{name}_{end}"] if isinstance(row, pd.Series) else getattr(row, f"{name}_{end}") for end in ("low", "high")
+    )
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
