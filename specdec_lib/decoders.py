@@ -157,6 +157,11 @@ class Decoding:
         draft = draft.to(target) if len(drafted) else target[:0]
         count, next_token = verify(target, draft, drafted, self.chance)
         accepted, next_id, *drafted_ids = torch.cat([count.view(1), next_token, drafted]).tolist()
+        if next_id >= target.shape[-1]:
+            raise ValueError(
+                f"{self.target.name} gave probabilities that are not numbers: its logits overflow in "
+                f"{self.target.dtype}. Load it with more bits."
+            )
         draws = self._draws(target, draft, drafted_ids) if self.trace else None
         ends = [i for i, token in enumerate(drafted_ids[:accepted], 1) if token in self.target.end_ids]
         if ends:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -10,7 +10,9 @@ from torch import Tensor
 from specdec_lib.models import LanguageModel, as_language_model
 from specdec_lib.sampling import Chance, Sampling
 from specdec_lib.sessions import Session, fastest_session, session_factory
-from specdec_lib.theory import Context
+
+Context = Literal["growing", "frozen"]
+"""What a draft reads: the confirmed text and what it has drafted since, or the confirmed text alone."""
 
 
 class Drafter(Protocol):
@@ -152,8 +154,8 @@ class PromptLookupDrafter:
 class FirstDrafter:
     """Asks its drafters in turn and takes the first proposal: `FirstDrafter(lookup, ModelDrafter(draft))`."""
 
-    def __init__(self, *drafters: Drafter):
-        self.drafters = drafters
+    def __init__(self, first: Drafter, *others: Drafter):
+        self.drafters = (first, *others)
 
     def __copy__(self) -> "FirstDrafter":
         return FirstDrafter(*map(copy.copy, self.drafters))

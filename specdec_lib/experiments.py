@@ -12,14 +12,13 @@ from tqdm import tqdm
 
 from specdec_lib import xlsum
 from specdec_lib.decoders import AutoregressiveDecoder, Generation, SpeculativeDecoder
-from specdec_lib.drafters import ModelDrafter
+from specdec_lib.drafters import Context, ModelDrafter
 from specdec_lib.models import BETTERTRANSFORMER, LanguageModel, load_model, pick_device, resolve
 from specdec_lib.paths import RUNS
 from specdec_lib.profiles import Profile, profile_named
 from specdec_lib.results import Results, environment
 from specdec_lib.rouge import score
 from specdec_lib.sessions import CachedSession, ReplayedSession
-from specdec_lib.theory import Context
 
 TYPICAL_TOKENS = 64  # of a summary, for estimates
 
@@ -106,7 +105,7 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
             Experiment("frozen", tuple(frozen), p.articles, 1, p.max_new_tokens),
             Experiment("table1_frozen", (paper_setting, *frozen_timed), p.timed_articles, 1, p.timed_new_tokens),
             Experiment("table2", tuple(combinations), p.timed_articles, p.repeats, p.timed_new_tokens),
-            Experiment("bettertransformer", tuple(as_published), p.timed_articles, 1, p.max_new_tokens),
+            Experiment("bettertransformer", tuple(as_published), p.articles, 1, p.timed_new_tokens),
             Experiment("quantization", tuple(quantized), p.timed_articles, p.repeats, p.timed_new_tokens),
         )
         if experiment.name != "table1_uncached" or p.uncached_lookaheads

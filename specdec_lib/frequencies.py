@@ -15,9 +15,6 @@ from specdec_lib.profiles import Profile
 from specdec_lib.sampling import Sampling
 from specdec_lib.sessions import CachedSession, UncachedSession
 
-DRAWS = 20_000
-"""Texts drawn for each case, with the seeds from 0 on."""
-
 SMALLEST_EXPECTED = 5.0
 """Outcomes expected less often are pooled, so that the chi-square law holds for the statistic."""
 
@@ -180,27 +177,28 @@ def _chi_square_tail(statistic: float, degrees: int) -> float:
 
 
 def run(study: Study) -> None:
-    """Measure the cases that are missing, on the first article, and write a row for each."""
-    article, done = study.articles[0]["id"], study.results.done
-    missing = [
-        case for case in cases_of(study.profile) if ("frequencies", case.id, article, 0, case.tokens) not in done
-    ]
+    """Measure the cases that are missing, on the first article, with seeds from 0 on, and write a row for each."""
+    article, done, draws = study.articles[0]["id"], study.results.done, study.profile.draws
+    missing = {f"{case.id}, {draws} draws": case for case in cases_of(study.profile)}
+    missing = {
+        cell: case for cell, case in missing.items() if ("frequencies", cell, article, 0, case.tokens) not in done
+    }
     if not missing:
         return
     study.results.register(study.environment)
     prompt = study.prompts[0]
     target = study.model(study.profile.target)
     exact = Remembered(target, prompt, UncachedSession)
-    remembered = {name: Remembered(study.model(name), prompt) for name in {case.draft for case in missing}}
+    remembered = {name: Remembered(study.model(name), prompt) for name in {case.draft for case in missing.values()}}
     remembered[study.profile.target] = Remembered(target, prompt)
-    for case in missing:
+    for cell, case in missing.items():
         law = exact_law(exact, case.sampling, case.tokens)
         study.results.append(
             {
                 "environment": study.environment["id"],
                 "profile": study.profile.name,
                 "experiment": "frequencies",
-                "cell": case.id,
+                "cell": cell,
                 "prompt": article,
                 "repeat": 0,
                 "max_new_tokens": case.tokens,
@@ -209,6 +207,6 @@ def run(study: Study) -> None:
                 "n_lookahead": case.n_lookahead,
                 "context": case.context,
                 **asdict(case.sampling),
-                **measure(case, remembered[study.profile.target], remembered[case.draft], law, DRAWS),
+                **measure(case, remembered[study.profile.target], remembered[case.draft], law, draws),
             }
         )

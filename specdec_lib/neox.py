@@ -18,6 +18,7 @@ class Tables:
     """What depends on the position alone, for every position of a model's context."""
 
     def __init__(self, module: GPTNeoXForCausalLM):
+        self.kind = module.dtype, module.device
         context = module.config.max_position_embeddings
         like = torch.empty(0, dtype=module.dtype, device=module.device)
         positions = torch.arange(context, device=module.device).unsqueeze(0)
@@ -38,7 +39,7 @@ class StaticNeoX:
 
     @torch.inference_mode()
     def __init__(self, module: GPTNeoXForCausalLM):
-        if module not in _TABLES:
+        if module not in _TABLES or _TABLES[module].kind != (module.dtype, module.device):
             _TABLES[module] = Tables(module)
         self.module, self.tables = module, _TABLES[module]
         self.layers = list(module.gpt_neox.layers)

@@ -23,6 +23,7 @@ class Profile:
     max_new_tokens: int
     timed_new_tokens: int  # where a whole summary would take too long: everything uncached, quantization, rates
     table1_session: str
+    draws: int  # sampled texts a case, for `frequencies`
 
 
 MINI = Profile(
@@ -40,6 +41,7 @@ MINI = Profile(
     max_new_tokens=128,
     timed_new_tokens=24,
     table1_session="cached",
+    draws=20_000,
 )
 QUICK = Profile(
     name="quick",
@@ -56,6 +58,7 @@ QUICK = Profile(
     max_new_tokens=64,
     timed_new_tokens=12,
     table1_session="cached",
+    draws=1_000,
 )
 PAPER = Profile(
     name="paper",
@@ -72,6 +75,7 @@ PAPER = Profile(
     max_new_tokens=128,
     timed_new_tokens=128,
     table1_session="uncached",
+    draws=20_000,
 )
 PROFILES = {profile.name: profile for profile in (MINI, QUICK, PAPER)}
 

@@ -1,5 +1,6 @@
 """The published tables explained: the laws of a draft whose context is frozen, in the paper's rows and in ours."""
 
+import numpy as np
 import pandas as pd
 
 from specdec_lib import tables, theory
@@ -55,8 +56,8 @@ def growing_prediction() -> pd.DataFrame:
 def frozen_acceptance(results: Results) -> pd.DataFrame:
     """Pooled acceptance of our own drafts, frozen against growing context, and the laws it should follow.
 
-    law: α / (1 + α) with α the growing acceptance at n_lookahead 1. beta: the share accepted of the second tokens of a
-    frozen round whose first was accepted, which is the same guess again; law_with_beta takes it into account.
+    law: α / (1 + α) with α the growing acceptance at n_lookahead 1. difference: frozen - law, with a 95 % interval over
+    articles that takes both from the same ones. beta: see `repeated_guesses`; law_with_beta takes it into account.
     """
     growing, frozen = (
         tables.acceptance(results, experiment)[["draft", "n_lookahead", *measured]].rename(columns=measured)
@@ -71,7 +72,28 @@ def frozen_acceptance(results: Results) -> pd.DataFrame:
             theory.acceptance(a, k, context="frozen", beta=b)
             for a, k, b in zip(table["alpha"], table["n_lookahead"], beta, strict=True)
         ]
+    gaps = [_law_gap(results, row.draft, row.n_lookahead) for row in table.itertuples()]
+    table[["difference", "difference_low", "difference_high"]] = gaps
     return table
+
+
+def _law_gap(results: Results, draft: str, n_lookahead: int) -> tuple[float, float, float]:
+    """Frozen acceptance minus α / (1 + α), and its interval: articles are drawn together for both."""
+    frozen, first = _counts(results, "frozen", draft, n_lookahead), _counts(results, "acceptance", draft, 1)
+    both = frozen.merge(first, on="prompt", suffixes=("", "_first")).drop(columns="prompt").to_numpy()
+
+    def gap(values: np.ndarray, axis: int) -> np.ndarray:
+        alpha = pooled(values[..., 2:], axis)
+        return pooled(values[..., :2], axis) - alpha / (1 + alpha)
+
+    return interval(both, gap)
+
+
+def _counts(results: Results, experiment: str, draft: str, n_lookahead: int) -> pd.DataFrame:
+    """Accepted and rejected tokens of each article in one cell."""
+    frame = results.generations(experiment)
+    cell = frame[(frame["draft"] == draft) & (frame["n_lookahead"] == n_lookahead)]
+    return cell[["prompt", "accepted_tokens", "rejected_tokens"]]
 
 
 def _names(context: str) -> dict[str, str]:
@@ -81,14 +103,21 @@ def _names(context: str) -> dict[str, str]:
 
 
 def repeated_guesses(results: Results) -> pd.DataFrame:
-    """β of each draft with its 95 % interval over articles: how often a frozen draft's repeated token is accepted."""
+    """β of each draft: the share accepted of a frozen round's second tokens whose first was; intervals over articles.
+
+    The second token is the first one's guess again. Counted at the largest n_lookahead, as shorter rounds retrace the
+    same text; 0 where no first token was accepted.
+    """
+    frame = results.generations("frozen")
+    frame = frame[frame["n_lookahead"] == frame["n_lookahead"].max()]
     rows = []
-    for draft, cell in results.generations("frozen").groupby("draft"):
+    for draft, cell in frame.groupby("draft", sort=False):
         rounds = cell[["prompt", "accepted", "kinds"]].assign(kinds=cell["kinds"].map(list))
         rounds = rounds.explode(["accepted", "kinds"])
         rounds["right"] = rounds["accepted"] >= 2
         rounds["wrong"] = (rounds["accepted"] == 1) & (rounds["kinds"] == "r")
-        beta, low, high = interval(rounds.groupby("prompt")[["right", "wrong"]].sum().to_numpy(), pooled)
+        counts = rounds.groupby("prompt")[["right", "wrong"]].sum().to_numpy()
+        beta, low, high = np.nan_to_num(interval(counts, pooled))
         rows.append({"draft": draft, "beta": beta, "beta_low": low, "beta_high": high})
     return pd.DataFrame(rows)
 
@@ -113,15 +142,25 @@ def frozen_speedups(results: Results) -> pd.DataFrame:
 def changed_texts(results: Results) -> pd.DataFrame:
     """Greedy text with a cache under each attention, plain and speculative: the share that is not the target's own.
 
-    The target's own text is plain decoding's with SDPA and a correct mask.
+    The target's own text is plain decoding's with SDPA and a correct mask. Intervals over articles.
     """
     frame = results.generations("bettertransformer")
     frame["decoding"] = frame["draft"].isna().map({True: "plain", False: "speculative"})
     own = frame.query("attention == 'sdpa' and decoding == 'plain'").set_index("prompt")["token_ids"]
     frame["changed"] = frame["token_ids"] != frame["prompt"].map(own)
-    table = frame.groupby(["attention", "decoding"], sort=False)
-    return table.agg(
-        articles=("prompt", "nunique"),
-        changed=("changed", "mean"),
-        rouge1=("rouge1", "mean"),
-    ).reset_index()
+    rows = []
+    for (attention, decoding), cell in frame.groupby(["attention", "decoding"], sort=False):
+        share, low, high = interval(cell["changed"], np.mean)
+        rows.append(
+            {
+                "attention": attention,
+                "decoding": decoding,
+                "articles": len(cell),
+                "changed": share,
+                "changed_low": low,
+                "changed_high": high,
+                "acceptance": cell["acceptance"].mean(),
+                "rouge1": cell["rouge1"].mean(),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -31,7 +31,7 @@ def acceptance(results: Results, experiment: str = "acceptance") -> pd.DataFrame
     frame = results.generations(experiment)
     frame = frame[frame["draft"].notna() & (frame["repeat"] == 0)]
     rows = []
-    for (draft, k), cell in frame.groupby(["draft", "n_lookahead"], sort=True):
+    for (draft, k), cell in frame.groupby(["draft", "n_lookahead"], sort=False):
         mean = interval(cell["acceptance"].dropna(), np.mean)
         rate = interval(cell[["accepted_tokens", "rejected_tokens"]].to_numpy(), pooled)
         rows.append(
@@ -50,15 +50,15 @@ def acceptance(results: Results, experiment: str = "acceptance") -> pd.DataFrame
 def acceptance_by_position(results: Results, experiment: str = "acceptance") -> pd.DataFrame:
     """For each draft and place in a round: the share accepted of the tokens whose predecessors all were, and how many.
 
-    Counted at the largest n_lookahead that was run. The places multiply to what a round adds
-    (`theory.expected_tokens_by_position`), whether or not tokens are accepted independently.
+    Counted at the largest n_lookahead that was run. In rounds that no end of the text cuts short the places multiply to
+    what a round adds (`theory.expected_tokens_by_position`), whether or not tokens are accepted independently.
     """
     frame = results.generations(experiment)
     frame = frame[frame["n_lookahead"] == frame["n_lookahead"].max()]
     rounds = frame.assign(kinds=frame["kinds"].map(list))[["draft", "drafted", "accepted", "kinds"]]
     rounds = rounds.explode(["drafted", "accepted", "kinds"]).astype({"drafted": int, "accepted": int})
     rows = []
-    for draft, cell in rounds.groupby("draft"):
+    for draft, cell in rounds.groupby("draft", sort=False):
         for place in range(1, cell["drafted"].max() + 1):
             accepted = (cell["accepted"] >= place).sum()
             rejected = ((cell["accepted"] == place - 1) & (cell["kinds"] == "r")).sum()
@@ -89,6 +89,14 @@ def rates(results: Results) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def fast_path_gain(results: Results) -> tuple[float, float, float]:
+    """Plain decoding's time in the cached session / in the static one, run in turn, with its 95 % interval."""
+    frame = results.generations("rates")
+    target = frame[frame["target"] == frame["target"].iloc[0]]
+    cached, static = (target[target["session"] == session] for session in ("cached", "static"))
+    return interval(_paired(cached, static, "decode_seconds"))
 
 
 def speedups(results: Results, experiment: str) -> pd.DataFrame:

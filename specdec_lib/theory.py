@@ -1,12 +1,14 @@
 """What the acceptance rate predicts: expected tokens a round, speed-up, the best n_lookahead."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from operator import mul
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Context = Literal["growing", "frozen"]
-"""What a draft reads: the confirmed text and what it has drafted since, or the confirmed text alone."""
+if TYPE_CHECKING:
+    from specdec_lib.drafters import Context
 
 
 def expected_tokens(alpha: float, n_lookahead: int, *, context: Context = "growing", beta: float = 0.0) -> float:
@@ -25,8 +27,9 @@ def expected_tokens(alpha: float, n_lookahead: int, *, context: Context = "growi
 def expected_tokens_by_position(acceptance: Sequence[float]) -> float:
     """Tokens a round adds, on average, without the assumption that every drafted token is accepted alike.
 
-    acceptance: for each place in the round, the share accepted of the tokens whose predecessors all were. Each
-    accepted token counts once, and the round adds one more: 1 + a1 + a1 a2 + …
+    acceptance: for each place in the round, the share accepted of the tokens whose predecessors all were. Each accepted
+    token counts once, and the round adds one more: 1 + a1 + a1 a2 + …, of which Leviathan et al. 2023, equation 1, is
+    the case of equal places.
     """
     for rate in acceptance:
         _check(rate, 1)
@@ -34,7 +37,10 @@ def expected_tokens_by_position(acceptance: Sequence[float]) -> float:
 
 
 def ceiling(alpha: float) -> float:
-    """1 / (1 - α): the tokens a round adds however far ahead one looks, and so the largest speed-up of any draft."""
+    """1 / (1 - α): what a round can add at this α however far ahead one looks, and so what no speed-up at it exceeds.
+
+    The limit of Leviathan et al. 2023, equation 1, for n_lookahead without end; the speed-up where c = 0 and v = 1.
+    """
     _check(alpha, 1)
     return 1 / (1 - alpha) if alpha < 1 else float("inf")
 
@@ -65,7 +71,7 @@ def best_lookahead(alpha: float, c: float, *, v: Callable[[int], float] | None =
 
 
 def acceptance(alpha: float, n_lookahead: int, *, context: Context = "growing", beta: float = 0.0) -> float:
-    """accepted / (accepted + rejected) at n_lookahead, from the acceptance α at n_lookahead 1.
+    """accepted / (accepted + rejected), the study's rate, at n_lookahead, from the acceptance α at n_lookahead 1.
 
     growing: α at every k, since each token judged is accepted with α. frozen: with β = 0, α / (1 + α) for k >= 2: a
     round that accepts its first token meets its rejection at the second, one that doesn't meets it at the first. In

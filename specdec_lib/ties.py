@@ -44,8 +44,9 @@ def compare(
 
     differs_at: its place, None where the texts are equal. gap: how far plain decoding's logit of its own token lies
     above that of the other token there. noise: the largest difference there between the logits of one-token forwards
-    and of forwards over n_lookahead + 1 tokens, both over the plain text; rounding can turn a gap of up to twice as
-    much. usual_gap and usual_noise: medians over the text, the gap being that of the two most likely tokens.
+    and of forwards over n_lookahead + 1 tokens, both over the plain text; an estimate of what rounding does, which can
+    close a gap of twice as much. usual_gap and usual_noise: medians over the text, the gap being that of the two most
+    likely tokens.
     """
     recorded: list[Tensor] = []
     plain = AutoregressiveDecoder(target, session=lambda model: _RecordingSession(model, recorded))

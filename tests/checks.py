@@ -12,6 +12,7 @@ from transformers.modeling_outputs import CausalLMOutput
 from specdec_lib import ModelDrafter, SpeculativeDecoder
 from specdec_lib.drafters import FirstDrafter, PromptLookupDrafter
 from specdec_lib.enumeration import decoder_law, merged_law, target_law
+from specdec_lib.frequencies import compare
 from specdec_lib.models import as_language_model
 from specdec_lib.sampling import Sampling
 
@@ -128,15 +129,9 @@ def chi_square(case, texts):
     warping = {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p}
     outputs = (decoder.generate(case.prompt, case.n, **warping, seed=seed) for seed in range(texts))
     counts = Counter(tuple(out.token_ids) for out in outputs)
-    assert counts.keys() <= law.keys(), "A text came that the target never writes."
-    rare = [text for text, p in law.items() if texts * p < 5]  # taken together, as the statistic asks
-    groups = [[text] for text in law if text not in rare] + [rare] * bool(rare)
-    statistic = 0.0
-    for group in groups:
-        due = texts * sum(law[text] for text in group)
-        statistic += (sum(counts[text] for text in group) - due) ** 2 / due
-    freedom = torch.tensor((len(groups) - 1) / 2, dtype=torch.float64)
-    return statistic, torch.special.gammaincc(freedom, torch.tensor(statistic / 2, dtype=torch.float64)).item()
+    found = compare(counts, law)
+    assert not found["impossible"], "A text came that the target never writes."
+    return found["statistic"], found["p_value"]
 
 
 # The checks that every mutant meets.

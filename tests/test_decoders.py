@@ -492,6 +492,14 @@ def test_an_empty_text_is_refused(words):
             AutoregressiveDecoder(target).generate(prompt)
 
 
+def test_probabilities_that_are_not_numbers_are_refused(draft):
+    broken = tiny_module("neox")
+    with torch.no_grad():
+        broken.get_output_embeddings().weight.fill_(float("nan"))
+    with pytest.raises(ValueError, match="not numbers"):
+        SpeculativeDecoder(broken, ModelDrafter(draft), 2).generate(PROMPT, 5, temperature=1.0)
+
+
 @pytest.mark.parametrize("k", [0, -1])
 def test_bad_lookahead(target, draft, k):
     with pytest.raises(ValueError, match="n_lookahead must be a whole number"):

@@ -34,6 +34,7 @@ TINY = Profile(
     max_new_tokens=16,
     timed_new_tokens=4,
     table1_session="cached",
+    draws=200,
 )
 
 
@@ -104,6 +105,8 @@ def test_frozen_context_accepts_the_first_token_as_growing_does_and_repeats_it(s
     table = published.frozen_acceptance(study.results)
     assert (table["frozen_tokens_per_round"] <= table["growing_tokens_per_round"]).all()
     assert table["beta"].between(0, 1).all()
+    assert table["difference"].tolist() == pytest.approx((table["frozen"] - table["law"]).tolist())
+    assert (table["difference_low"] <= table["difference"]).all()
     assert (table["law_with_beta"] >= table["law"]).all()
 
 

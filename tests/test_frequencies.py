@@ -1,6 +1,7 @@
 """Sampled texts have the target's law, and a decoder that is wrong does not pass for right."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -128,10 +129,9 @@ def test_holm_by_hand():
 
 
 def test_a_study_measures_each_case_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(frequencies, "DRAWS", 20)
     cases = [Case(name, 2, "growing", Sampling(1.0, top_k=2), 2) for name in ("mini-draft-1", "mini-draft-4")]
     monkeypatch.setattr(frequencies, "cases_of", lambda _: cases)
-    study = Study(QUICK, "cpu", folder=tmp_path)
+    study = Study(replace(QUICK, draws=20), "cpu", folder=tmp_path)
     for _ in range(2):
         frequencies.run(study)
     table = tables.frequencies(Results(tmp_path))
