@@ -26,6 +26,7 @@ from compose import articles
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from tqdm import tqdm
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
+from vary import Variations
 
 HERE = Path(__file__).parent
 NEWS = HERE.parent / "news_ja.jsonl"
@@ -35,10 +36,11 @@ CONTEXT = 1024
 VOCABULARY = 6144
 END = "<|endoftext|>"
 COMPOSED = 40_000
-SHARES = {"composed": 0.62, "news": 0.18, "documents": 0.12, "triples": 0.08}
+VARIED = 7  # readings of every natural article with other names and numbers, beside its own
+SHARES = {"composed": 0.60, "news": 0.12, "documents": 0.17, "triples": 0.11}
 SUMMARY_WEIGHT = 3.0
-SPLICED, RETOLD = 2_600, 1_600  # natural and composed prompts that the target answers for its drafts
-DISTILLED_TOKENS = 5_000_000
+PATCHWORKS, RETOLD = 6_400, 1_600  # natural and composed prompts that the target answers for its drafts
+DISTILLED_TOKENS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,12 @@ class Size:
 
 
 MINI = {
-    "target": Size(8, 256, 4, 12_000_000),
-    "draft-1": Size(1, 64, 1, 2_500_000),
-    "draft-2": Size(1, 128, 2, 2_500_000),
-    "draft-3": Size(2, 128, 2, 2_500_000),
-    "draft-4": Size(3, 128, 2, 2_500_000),
-    "draft-5": Size(5, 128, 2, 3_000_000),
+    "target": Size(12, 192, 3, 16_000_000),
+    "draft-1": Size(1, 64, 1, 1_200_000),
+    "draft-2": Size(1, 128, 2, 1_200_000),
+    "draft-3": Size(2, 128, 2, 1_200_000),
+    "draft-4": Size(4, 128, 2, 1_200_000),
+    "draft-5": Size(7, 128, 2, 1_500_000),
 }
 # The paper gives parameter counts only: these layers and widths are ours, chosen to meet them with our vocabulary.
 PAPER = {
@@ -268,17 +270,6 @@ def train(name: str, size: Size, batches: Batches, tokenizer, out: Path, device:
     print(f"{name}: training loss {recent:.3f}, saved in {folder.name}/")
 
 
-def splice(news: list[dict], count: int) -> list[dict]:
-    """Articles nobody has read: the title of one, the text cut together from its own and another's paragraphs."""
-    rng = Random(3)
-    rows = []
-    for _ in range(count):
-        one, other = rng.sample(news, 2)
-        mine, theirs = one["text"].split("\n"), other["text"].split("\n")
-        rows.append({"title": one["title"], "text": "\n".join([mine[0], *theirs[1:], *mine[1:]])})
-    return rows
-
-
 @torch.inference_mode()
 def write(target, tokenizer, rows: list[dict], device: str) -> list[tuple[np.ndarray, np.ndarray]]:
     """The target's greedy answers to the rows' prompts, encoded like `encode`; by length, in batches of 64."""
@@ -359,14 +350,14 @@ def distill(drafts: list[str], batches: Batches, out: Path, device: str) -> None
     checkpoint.unlink(missing_ok=True)
 
 
-def teach(names: list[str], sources: dict[str, list[dict]], tokenizer, out: Path, device: str) -> None:
+def teach(names: list[str], natural: list[dict], sources: dict[str, list[dict]], tokenizer, out: Path, device: str) -> None:
     """Let the target write, distill every draft from it, and put the distilled weights in the drafts' folders."""
     if (out / "distilled").exists():
         print("drafts: distilled already, left alone")
         return
     target, *drafts = names
     model = GPTNeoXForCausalLM.from_pretrained(out / target, dtype=torch.float32).to(device).eval()
-    rows = splice(sources["news"], SPLICED) + sources["composed"][:RETOLD] + sources["news"]
+    rows = Variations(natural).patchworks(PATCHWORKS, seed=3) + sources["news"][::4] + sources["composed"][:RETOLD]
     batches = Batches({}, tokenizer, 4096)
     batches.encoded, batches.shares = {"written": write(model, tokenizer, rows, device)}, [1.0]
     distill(drafts, batches, out, device)
@@ -400,11 +391,13 @@ def main() -> None:
     else:
         tokenizer = train_tokenizer(sources, args.out / "tokenizer")
         tokenizer.save_pretrained(args.out / "tokenizer")
+    natural = sources["news"]
+    sources["news"] = natural + Variations(natural).varied(VARIED, seed=2)
     batches = Batches(sources, tokenizer, 4096 if args.sizes == "mini" else 65_536)
     for name, size in sizes.items():
         train(name, size, batches, tokenizer, args.out, args.device)
     if args.sizes == "mini":
-        teach(list(sizes), sources, tokenizer, args.out, args.device)
+        teach(list(sizes), natural, sources, tokenizer, args.out, args.device)
 
 
 if __name__ == "__main__":
