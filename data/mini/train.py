@@ -350,7 +350,9 @@ def distill(drafts: list[str], batches: Batches, out: Path, device: str) -> None
     checkpoint.unlink(missing_ok=True)
 
 
-def teach(names: list[str], natural: list[dict], sources: dict[str, list[dict]], tokenizer, out: Path, device: str) -> None:
+def teach(
+    names: list[str], natural: list[dict], sources: dict[str, list[dict]], tokenizer, out: Path, device: str
+) -> None:
     """Let the target write, distill every draft from it, and put the distilled weights in the drafts' folders."""
     if (out / "distilled").exists():
         print("drafts: distilled already, left alone")
