@@ -60,7 +60,7 @@ class Variations:
             if rng.random() < 0.5:
                 led = titled
             lead = led["text"].split("\n")[0]
-            rest = [rng.choice(row["text"].split("\n")[1:] or [""]) for row in told + [titled]]
+            rest = [rng.choice(row["text"].split("\n")[1:] or [""]) for row in [*told, titled]]
             text = "\n".join([lead, *rng.sample(rest, len(rest))])
             rows.append(self.vary({"title": titled["title"], "summary": "", "text": text}, rng))
         return rows
