@@ -40,6 +40,8 @@ def _head(results: Results) -> str:
     profile, machine = results.profile, results.environment
     return f"""# Results
 
+Of the reproduction of "A Study of Speculative Decoding in Japanese" (Hayashizaki, Nose, Ito, 2024).
+
 Profile `{profile}` on {machine["machine"]}: {machine["cores"]} cores, {machine["threads"]} threads, device
 {machine["device"]}, torch {machine["torch"]}, transformers {machine["transformers"]}. Worked out by `specdec report`
 from measured rows alone; the digits change with the machine, the shapes should not.
