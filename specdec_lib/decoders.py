@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from specdec_lib.drafters import Drafter, NoDrafter, follow, models_of
+from specdec_lib.graphs import Repeated
 from specdec_lib.models import LanguageModel, as_language_model, check_pair
-from specdec_lib.sampling import Chance, GreedyChance, Sampling, SeededChance, verify
-from specdec_lib.sessions import Session, session_factory
+from specdec_lib.sampling import Chance, GreedyChance, Sampling, SeededChance, verify, verify_greedy
+from specdec_lib.sessions import Session, renewed, session_factory
 
 Kind = Literal["resampled", "bonus", "end", "plain"]
 
@@ -94,6 +96,58 @@ class Generation:
         return to_html(self)
 
 
+class Workspace:
+    """What one text needs while it is decoded. Where rounds are recorded it serves one text after another."""
+
+    def __init__(
+        self,
+        target: LanguageModel,
+        open_session: Callable[[LanguageModel], Session],
+        drafter: Drafter,
+        sampling: Sampling,
+        chance: Chance,
+    ):
+        self.target, self.open_session = target, open_session
+        self.drafter, self.sampling, self.chance = copy.copy(drafter), sampling, chance
+        self.session: Session | None = None
+        self._pinned: Tensor | None = None
+
+    def start(self, prompt_ids: list[int]) -> None:
+        """Read a prompt, all but its last token."""
+        session = renewed(self.session, self.open_session, self.target)
+        if session is not self.session:
+            self.session, self.verify = session, Repeated(self._verified, session, self.chance)
+        if len(prompt_ids) > 1:
+            session.extend(prompt_ids[:-1], last=0)
+        self.drafter.start(prompt_ids, self.sampling, self.chance)
+
+    def _verified(self, m: int, unread: Tensor, drafted: Tensor, draft: Tensor) -> tuple[Tensor | None, ...]:
+        """One forward of the target over the unread token (1,) and the drafted ones (m,), and the rule.
+
+        Returns count of accepted tokens, next token and drafted tokens in one tensor (m + 2,), for the one look that
+        the host takes at a round; the target's logits (m + 1, vocab); the random numbers (m,), None at temperature 0.
+        """
+        drafted = drafted.to(self.target.device)
+        logits = self.session.extend(torch.cat([unread, drafted]), last=m + 1)
+        if self.sampling.greedy:
+            count, next_token = verify_greedy(logits.argmax(-1), drafted)
+            return torch.cat([count.view(1), next_token, drafted]), logits, None
+        target = self.sampling.distribution(logits)
+        draft = draft.to(target) if m else target[:0]
+        count, next_token = verify(target, draft, drafted, self.chance)
+        return torch.cat([count.view(1), next_token, drafted]), logits, getattr(self.chance, "uniforms", None)
+
+    def read(self, result: Tensor) -> list[int]:
+        """The one look of a round: through pinned memory where the result lies on a GPU."""
+        if result.device.type == "cpu":
+            return result.tolist()
+        if self._pinned is None or len(self._pinned) < len(result):
+            self._pinned = torch.empty(len(result), dtype=result.dtype, pin_memory=True)
+        here = self._pinned[: len(result)].copy_(result, non_blocking=True)
+        torch.cuda.current_stream(result.device).synchronize()
+        return here.tolist()
+
+
 class Decoding:
     """One text being decoded: iterating over it yields its steps, and goes on where an earlier loop stopped.
 
@@ -102,20 +156,17 @@ class Decoding:
 
     def __init__(
         self,
-        target: LanguageModel,
-        session: Session,
-        drafter: Drafter,
+        workspace: Workspace,
         n_lookahead: int,
         prompt_ids: list[int],
         max_new_tokens: int,
-        sampling: Sampling,
-        chance: Chance,
         trace: bool = False,
+        done: Callable[[Workspace], None] = lambda workspace: None,
     ):
-        self.target, self.session, self.drafter, self.n_lookahead = target, session, drafter, n_lookahead
-        self.prompt_ids, self.max_new_tokens = prompt_ids, max_new_tokens
-        self.sampling, self.chance, self.trace = sampling, chance, trace
-        self.device = target.device
+        self.workspace, self.n_lookahead, self.prompt_ids = workspace, n_lookahead, prompt_ids
+        self.max_new_tokens, self.trace, self._done = max_new_tokens, trace, done
+        self.target = workspace.target
+        self.device = self.target.device
         self.steps: list[Step] = []
         self.prompt_seconds = 0.0
         self._running = self._run()
@@ -125,9 +176,7 @@ class Decoding:
 
     def _run(self) -> Iterator[Step]:
         began = self._now()
-        if len(self.prompt_ids) > 1:
-            self.session.extend(self.prompt_ids[:-1], last=0)
-        self.drafter.start(self.prompt_ids, self.sampling, self.chance)
+        self.workspace.start(self.prompt_ids)
         self._unread = torch.tensor(self.prompt_ids[-1:], device=self.device)  # text the session has not seen
         self.prompt_seconds = self._now() - began
         remaining = self.max_new_tokens
@@ -136,8 +185,9 @@ class Decoding:
             self.steps.append(step)
             yield step
             if step.tokens[-1] in self.target.end_ids:
-                return
+                break
             remaining -= len(step.tokens)
+        self._done(self.workspace)
 
     @property
     def generation(self) -> Generation:
@@ -148,34 +198,32 @@ class Decoding:
     def _round(self, k: int) -> Step:
         """Draft at most k tokens, verify them in one forward, keep what the rule accepts and add one token."""
         began = self._now()
-        drafted, draft = (self.drafter if k else NoDrafter()).propose(k)  # (m,), (m, vocab)
+        session, drafter = self.workspace.session, self.workspace.drafter
+        drafted, draft = (drafter if k else NoDrafter()).propose(k)  # (m,), (m, vocab)
         if len(drafted) > k:
             raise ValueError(f"The drafter proposed {len(drafted)} tokens where at most {k} were asked for.")
-        drafted = drafted.to(self.device)
-        logits = self.session.extend(torch.cat([self._unread, drafted]), last=len(drafted) + 1)
-        target = self.sampling.distribution(logits)  # (m + 1, vocab)
-        draft = draft.to(target) if len(drafted) else target[:0]
-        count, next_token = verify(target, draft, drafted, self.chance)
-        accepted, next_id, *drafted_ids = torch.cat([count.view(1), next_token, drafted]).tolist()
-        if next_id >= target.shape[-1]:
+        result, logits, uniforms = self.workspace.verify(len(drafted), self._unread, drafted, draft)
+        accepted, next_id, *drafted_ids = self.workspace.read(result)
+        if next_id >= logits.shape[-1]:
             raise ValueError(
                 f"{self.target.name} gave probabilities that are not numbers: its logits overflow in "
                 f"{self.target.dtype}. Load it with more bits."
             )
-        draws = self._draws(target, draft, drafted_ids) if self.trace else None
+        draws = self._draws(logits, draft, drafted_ids, uniforms) if self.trace else None
         ends = [i for i, token in enumerate(drafted_ids[:accepted], 1) if token in self.target.end_ids]
         if ends:
             return Step(drafted_ids, ends[0], None, "end", self._now() - began, draws)
         kind: Kind = "plain" if not drafted_ids else "bonus" if accepted == len(drafted_ids) else "resampled"
-        self._unread = next_token
-        self.session.rollback(self.session.length - len(drafted_ids) + accepted)
-        self.drafter.observe([*drafted_ids[:accepted], next_id])
+        self._unread = result[1:2]
+        session.rollback(session.length - len(drafted_ids) + accepted)
+        drafter.observe([*drafted_ids[:accepted], next_id])
         return Step(drafted_ids, accepted, next_id, kind, self._now() - began, draws)
 
-    def _draws(self, target: Tensor, draft: Tensor, drafted_ids: list[int]) -> list[Draw]:
-        uniforms = self.chance.uniforms.tolist()
+    def _draws(self, logits: Tensor, draft: Tensor, drafted_ids: list[int], uniforms: Tensor | None) -> list[Draw]:
+        target = self.workspace.sampling.distribution(logits)
+        numbers = [0.5] * len(drafted_ids) if uniforms is None else uniforms.tolist()  # certain whatever the number
         return [
-            Draw(token, target[i, token].item(), draft[i, token].item(), uniforms[i])
+            Draw(token, target[i, token].item(), draft[i, token].item(), numbers[i])
             for i, token in enumerate(drafted_ids)
         ]
 
@@ -213,6 +261,7 @@ class SpeculativeDecoder:
         for draft in models_of(drafter):
             check_pair(self.target, draft)
         self.drafter = follow(drafter, self.open_session)
+        self._idle: dict[Sampling, list[Workspace]] = defaultdict(list)
         self.narrowest = min([self.target, *models_of(drafter)], key=lambda reader: reader.context)
 
     def generate(
@@ -245,22 +294,27 @@ class SpeculativeDecoder:
         top_p: float | None = None,
         seed: int = 0,
         trace: bool = False,
+        chance: Chance | None = None,
     ) -> Decoding:
-        """The steps of `generate`, each as soon as it is done."""
+        """The steps of `generate`, each as soon as it is done.
+
+        chance: draws in place of a seed, for a proof that walks every branch.
+        """
         prompt_ids = self._prompt_ids(prompt, max_new_tokens)
         sampling = Sampling(temperature, top_k, top_p)
-        chance = GreedyChance() if temperature == 0 else SeededChance(seed, self.target.device)
-        return Decoding(
-            self.target,
-            self.open_session(self.target),
-            copy.copy(self.drafter),  # so that two streams of one decoder don't share a draft's state
-            self.n_lookahead,
-            prompt_ids,
-            max_new_tokens,
-            sampling,
-            chance,
-            trace,
-        )
+        idle = self._idle[sampling]
+        if idle and chance is None:
+            workspace = idle.pop()
+            workspace.chance.restart(seed)
+        else:
+            chance = chance or (GreedyChance() if temperature == 0 else SeededChance(seed, self.target.device))
+            workspace = Workspace(self.target, self.open_session, self.drafter, sampling, chance)
+        return Decoding(workspace, self.n_lookahead, prompt_ids, max_new_tokens, trace, self._done)
+
+    def _done(self, workspace: Workspace) -> None:
+        """Keep what was recorded for another text."""
+        if workspace.verify.record:
+            self._idle[workspace.sampling].append(workspace)
 
     def _prompt_ids(self, prompt: str | Sequence[int], max_new_tokens: int) -> list[int]:
         _check_count("max_new_tokens", max_new_tokens)

@@ -7,9 +7,10 @@ from typing import Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
+from specdec_lib.graphs import Repeated
 from specdec_lib.models import LanguageModel, as_language_model
-from specdec_lib.sampling import Chance, Sampling
-from specdec_lib.sessions import Session, fastest_session, session_factory
+from specdec_lib.sampling import Chance, Sampling, certain
+from specdec_lib.sessions import Session, fastest_session, renewed, session_factory
 
 Context = Literal["growing", "frozen"]
 """What a draft reads: the confirmed text and what it has drafted since, or the confirmed text alone."""
@@ -52,6 +53,8 @@ class ModelDrafter:
         self.model = as_language_model(model)
         self.open_session = session_factory(session) if session else None
         self.context = context
+        self._session: Session | None = None
+        self._chance: Chance | None = None
 
     @property
     def models(self) -> list[LanguageModel]:
@@ -60,43 +63,48 @@ class ModelDrafter:
     def following(self, open_session: Callable[[LanguageModel], Session]) -> "ModelDrafter":
         """This drafter, with the decoder's session where it has none of its own."""
         follower = copy.copy(self)
-        follower.open_session = self.open_session or open_session
+        follower.open_session, follower._session = self.open_session or open_session, None
         return follower
 
     def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
-        self._sampling, self._chance = sampling, chance
-        self._session = (self.open_session or fastest_session)(self.model)
-        if len(token_ids) > 1:
-            self._session.extend(token_ids[:-1], last=0)
-        self._unread = list(token_ids[-1:])  # confirmed, not yet in the session
-        self._forwarded = 0  # drafted tokens in the session: all but the last, which nothing was asked after
+        session = renewed(self._session, self.open_session or fastest_session, self.model)
+        if session is not self._session or chance is not self._chance or sampling != self._sampling:
+            self._session, self._sampling, self._chance = session, sampling, chance
+            self._draft = Repeated(self._drafted, [session], chance)
+        self._text = list(token_ids)
+        if begin := self._text[: -self._width]:
+            self._session.extend(begin, last=0)
+
+    @property
+    def _width(self) -> int:
+        """How many tokens a round reads first, at least: a recorded one always as many as after full acceptance."""
+        return 2 if self._draft.record else 1
 
     def propose(self, k: int) -> tuple[Tensor, Tensor]:
+        return self._draft(k, torch.tensor(self._text[self._session.length :]))
+
+    def _drafted(self, k: int, unread: Tensor) -> tuple[Tensor, Tensor]:
         tokens, rows = [], []
-        newest = self._unread[-1:]
-        context: Sequence[int] | Tensor = self._unread
+        context = unread
         for _ in range(k):
-            row = self._sampling.distribution(self._session.extend(context, last=1))
-            tokens.append(self._chance.draw(row[0]))
-            rows.append(row)
+            logits = self._session.extend(context, last=1)
+            if self._sampling.greedy:
+                tokens.append(logits.argmax(-1))
+            else:
+                rows.append(self._sampling.distribution(logits))
+                tokens.append(self._chance.draw(rows[-1][0]))
             if self.context == "growing":
                 context = tokens[-1]
             else:  # the same question again
                 self._session.rollback(self._session.length - 1)
-                context = newest
-        if self.context == "growing":
-            self._unread, self._forwarded = [], k - 1
-        else:
-            self._unread, self._forwarded = newest, 0
-        return torch.cat(tokens), torch.cat(rows)
+                context = unread[-1:]
+        drafted = torch.cat(tokens)
+        return drafted, torch.cat(rows) if rows else certain(drafted, self.model.vocab_size)
 
     def observe(self, confirmed_ids: Sequence[int]) -> None:
         """Keep what was accepted of the forwarded tokens; the rest of the text is read with the next draft."""
-        accepted = len(confirmed_ids) - 1
-        kept = min(accepted, self._forwarded)
-        self._session.rollback(self._session.length - self._forwarded + kept)
-        self._unread += confirmed_ids[kept:]
-        self._forwarded = 0
+        self._text += confirmed_ids
+        self._session.rollback(max(0, min(self._session.length, len(self._text) - self._width)))
 
 
 class NoDrafter:
@@ -131,7 +139,7 @@ class PromptLookupDrafter:
 
     def propose(self, k: int) -> tuple[Tensor, Tensor]:
         tokens = torch.tensor(self._continuation(k), dtype=torch.long)
-        return tokens, torch.nn.functional.one_hot(tokens, self.vocab_size).float()
+        return tokens, certain(tokens, self.vocab_size)
 
     def observe(self, confirmed_ids: Sequence[int]) -> None:
         self._read(confirmed_ids)

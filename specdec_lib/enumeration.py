@@ -4,10 +4,9 @@ All randomness goes through `Chance`. A Chance that follows a script, and a walk
 probability of each outcome. The number of branches grows exponentially: for vocabularies of a few tokens, or top_k.
 """
 
-import copy
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, TypeVar
 
 import torch
@@ -195,13 +194,4 @@ def branches(
 def _decoding(
     decoder: SpeculativeDecoder, prompt_ids: Sequence[int], max_new_tokens: int, sampling: Sampling, chance: Chance
 ) -> Decoding:
-    return Decoding(
-        decoder.target,
-        decoder.open_session(decoder.target),
-        copy.copy(decoder.drafter),
-        decoder.n_lookahead,
-        list(prompt_ids),
-        max_new_tokens,
-        sampling,
-        chance,
-    )
+    return decoder.stream(list(prompt_ids), max_new_tokens, **asdict(sampling), chance=chance)

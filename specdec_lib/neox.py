@@ -1,4 +1,4 @@
-"""GPT-NeoX's forward over a preallocated cache, through the loaded model's own layers: the arithmetic of StaticSession.
+"""GPT-NeoX's forward over a preallocated cache, with the loaded model's own weights: StaticSession's arithmetic.
 
 transformers' forward asks the same questions again for every token: which mask, which positions, which cache class. At
 these sizes that costs more than the arithmetic. Here the answers are tables, made once a model and sliced.
@@ -7,81 +7,118 @@ these sizes that costs more than the arithmetic. Here the answers are tables, ma
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm, scaled_dot_product_attention
 from transformers import GPTNeoXForCausalLM
 
-_TABLES: WeakKeyDictionary[GPTNeoXForCausalLM, "Tables"] = WeakKeyDictionary()
+from specdec_lib import linears
+
+_PREPARED: WeakKeyDictionary[GPTNeoXForCausalLM, "Prepared"] = WeakKeyDictionary()
 
 
-class Tables:
-    """What depends on the position alone, for every position of a model's context."""
+def supports(module: nn.Module) -> bool:
+    """Whether StaticNeoX computes this model: GPT-NeoX, with the attention it does itself."""
+    return isinstance(module, GPTNeoXForCausalLM) and module.config._attn_implementation == "sdpa"
 
+
+class Norm:
+    """A LayerNorm without the bookkeeping of a module's call."""
+
+    def __init__(self, module: nn.LayerNorm):
+        self.shape, self.eps = module.normalized_shape, module.eps
+        self.weight, self.bias = module.weight.detach(), module.bias.detach()
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        return layer_norm(hidden, self.shape, self.weight, self.bias, self.eps)
+
+
+class Layer:
+    """A layer's parts in the form that is fastest for few tokens."""
+
+    def __init__(self, layer, gelu: bool):
+        self.before_attention, self.before_mlp = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
+        self.qkv = linears.prepared(layer.attention.query_key_value)
+        self.dense = linears.prepared(layer.attention.dense)
+        self.up, self.down = linears.prepared(layer.mlp.dense_h_to_4h), linears.prepared(layer.mlp.dense_4h_to_h)
+        self.activated = self.up.gelu if gelu else lambda rows: layer.mlp.act(self.up(rows))
+
+
+class Prepared:
+    """A model's layers as the fast path calls them, and tables of what depends on the position alone."""
+
+    @torch.inference_mode()
     def __init__(self, module: GPTNeoXForCausalLM):
-        self.kind = module.dtype, module.device
-        context = module.config.max_position_embeddings
-        like = torch.empty(0, dtype=module.dtype, device=module.device)
+        self.state = _state(module)
+        model, config = module.gpt_neox, module.config
+        self.heads, self.parallel = config.num_attention_heads, config.use_parallel_residual
+        self.layers = [Layer(layer, config.hidden_act == "gelu") for layer in model.layers]
+        self.embedding = model.embed_in.weight.detach()
+        self.norm, self.head = Norm(model.final_layer_norm), linears.prepared(module.get_output_embeddings())
+        context = config.max_position_embeddings
         positions = torch.arange(context, device=module.device).unsqueeze(0)
-        cos, sin = (table[0] for table in module.gpt_neox.rotary_emb(like, positions))  # (context, rotary)
+        cos, sin = (table[0] for table in model.rotary_emb(self.embedding[:0], positions))  # (context, rotary)
         half = sin.shape[-1] // 2
         # A rotation adds the halves swapped, the first of them negative: the sign goes into the table.
         self.cos, self.sin = cos[:, None, None], torch.cat([-sin[:, :half], sin[:, half:]], -1)[:, None, None]
         self.seen = torch.ones(context, context, dtype=torch.bool, device=module.device).tril()
 
 
-def supports(module: torch.nn.Module) -> bool:
-    """Whether StaticNeoX computes this model: GPT-NeoX, with the attention it does itself."""
-    return isinstance(module, GPTNeoXForCausalLM) and module.config._attn_implementation == "sdpa"
+def _state(module: nn.Module) -> list[tuple]:
+    """What changes when weights are replaced, moved or trained."""
+    return [(w.data_ptr(), w.dtype, None if w.is_inference() else w._version) for w in module.parameters()]
+
+
+def prepared(module: GPTNeoXForCausalLM) -> Prepared:
+    """Made once a model, and again when its weights have changed."""
+    if module not in _PREPARED or _PREPARED[module].state != _state(module):
+        _PREPARED[module] = Prepared(module)
+    return _PREPARED[module]
 
 
 class StaticNeoX:
-    """One sequence's keys and values, (layers, heads, context, head) each, and the forward that fills them."""
+    """One sequence's keys and values, (layers, 2, heads, context, head), and the forward that fills them."""
 
-    @torch.inference_mode()
     def __init__(self, module: GPTNeoXForCausalLM):
-        if module not in _TABLES or _TABLES[module].kind != (module.dtype, module.device):
-            _TABLES[module] = Tables(module)
-        self.module, self.tables = module, _TABLES[module]
-        self.layers = list(module.gpt_neox.layers)
-        config = module.config
-        self.heads, self.parallel = config.num_attention_heads, config.use_parallel_residual
-        head = config.hidden_size // self.heads
-        room = (len(self.layers), self.heads, config.max_position_embeddings, head)
-        self.keys, self.values = (torch.empty(room, dtype=module.dtype, device=module.device) for _ in range(2))
+        self.model = prepared(module)
+        config, like = module.config, self.model.embedding
+        head = config.hidden_size // config.num_attention_heads
+        room = config.num_hidden_layers, 2, config.num_attention_heads, config.max_position_embeddings, head
+        self.cache = torch.empty(room, dtype=like.dtype, device=like.device)
 
     @torch.inference_mode()
-    def __call__(self, tokens: Tensor, start: int, last: int) -> Tensor:
-        """Logits (last, vocab) of the last rows of tokens (n,), which stand at positions start to start + n."""
-        model, end = self.module.gpt_neox, start + len(tokens)
-        place = slice(start, end)
-        cos, sin = self.tables.cos[place], self.tables.sin[place]
-        mask = None if len(tokens) == 1 or start == 0 else self.tables.seen[place, :end]
-        hidden = model.embed_in(tokens)  # (n, width)
-        for number, layer in enumerate(self.layers):
-            attended = self._attend(number, layer, layer.input_layernorm(hidden), place, cos, sin, mask)
-            if self.parallel:
-                hidden = hidden + attended + layer.mlp(layer.post_attention_layernorm(hidden))
-            else:
-                hidden = hidden + attended
-                hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
-        rows = model.final_layer_norm(hidden[len(tokens) - last :])
-        return self.module.get_output_embeddings()(rows)
+    def __call__(self, tokens: Tensor, place: slice | Tensor, end: int, last: int) -> Tensor:
+        """Logits (last, vocab) of the last rows of tokens (n,), which stand at the positions `place` before `end`.
 
-    def _attend(self, number: int, layer, hidden: Tensor, place: slice, cos: Tensor, sin: Tensor, mask) -> Tensor:
-        """Attention (n, width) of one layer; its keys and values are kept at `place`."""
-        n, width = hidden.shape
-        qkv = layer.attention.query_key_value(hidden).view(n, self.heads, 3, -1)
-        rotated = qkv[:, :, :2, : cos.shape[-1]]  # queries and keys together: (n, heads, 2, rotary)
-        rotated.copy_(torch.addcmul(rotated * cos, rotated.roll(cos.shape[-1] // 2, -1), sin))
-        query, key, value = qkv.transpose(0, 1).unbind(2)  # (heads, n, head)
-        keys, values = self.keys[number], self.values[number]
-        keys[:, place] = key
-        values[:, place] = value
+        place: a slice, or positions (n,) on the device, which a recorded forward reads anew at every repetition.
+        """
+        model = self.model
+        cos, sin = model.cos[place], model.sin[place]
+        alone = isinstance(place, slice) and (len(tokens) == 1 or place.start == 0)  # sdpa knows these two masks
+        mask = None if alone else model.seen[place, :end]
+        hidden = model.embedding[tokens]  # (n, width)
+        for layer, cache in zip(model.layers, self.cache, strict=True):
+            qkv = self._rotated(layer.qkv(layer.before_attention(hidden)), cos, sin)
+            cache[:, :, place] = qkv[:, :, 1:].permute(2, 1, 0, 3)
+            attended = self._attend(qkv[:, :, 0], cache[:, None, :, :end], mask)
+            if model.parallel:
+                after = layer.activated(layer.before_mlp(hidden))
+                hidden = layer.down.plus(after, layer.dense.plus(attended, hidden))
+            else:
+                hidden = layer.dense.plus(attended, hidden)
+                hidden = layer.down.plus(layer.activated(layer.before_mlp(hidden)), hidden)
+        return model.head(model.norm(hidden[len(tokens) - last :]))
+
+    def _rotated(self, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """Queries, keys and values (n, heads, 3, head) from qkv (n, 3 width), the first two turned by position."""
+        qkv = qkv.view(len(qkv), self.model.heads, 3, -1)
+        turned = qkv[:, :, :2, : cos.shape[-1]]
+        turned.copy_(torch.addcmul(turned * cos, turned.roll(cos.shape[-1] // 2, -1), sin))
+        return qkv
+
+    def _attend(self, queries: Tensor, cached: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention (n, width) of queries (n, heads, head) over cached keys and values (2, 1, heads, end, head)."""
+        n = len(queries)
         attended = scaled_dot_product_attention(
-            query.unsqueeze(0),
-            keys[None, :, : place.stop],
-            values[None, :, : place.stop],
-            attn_mask=mask,
-            is_causal=mask is None and n > 1,
+            queries.transpose(0, 1).unsqueeze(0), *cached, attn_mask=mask, is_causal=mask is None and n > 1
         )
-        return layer.attention.dense(attended[0].transpose(0, 1).reshape(n, width))
+        return attended[0].transpose(0, 1).reshape(n, -1)

@@ -28,10 +28,14 @@ class Sampling:
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1 or None, not {self.top_p}.")
 
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0
+
     def distribution(self, logits: Tensor) -> Tensor:
         """Probabilities (rows, vocab) from logits (rows, vocab), in float32 or the logits' own float64."""
-        if self.temperature == 0:
-            return torch.zeros_like(logits, dtype=torch.float32).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
+        if self.greedy:
+            return certain(logits.argmax(-1), logits.shape[-1])
         scores = logits if logits.dtype == torch.float64 else logits.float()
         scores = scores - scores.amax(-1, keepdim=True)  # so that no temperature, however low, overflows
         return self._warpers(torch.finfo(scores.dtype).tiny)(None, scores).softmax(-1)
@@ -45,6 +49,11 @@ class Sampling:
         if self.top_p is not None and self.top_p < 1:
             warpers.append(TopPLogitsWarper(self.top_p))
         return warpers
+
+
+def certain(tokens: Tensor, vocab_size: int) -> Tensor:
+    """The distributions (m, vocab) that hold nothing but a token each: (m,)."""
+    return torch.nn.functional.one_hot(tokens, vocab_size).float()
 
 
 class Chance(Protocol):
@@ -64,8 +73,18 @@ class SeededChance:
     """
 
     def __init__(self, seed: int, device: torch.device | str = "cpu"):
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.generator = torch.Generator(device)
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Begin another text."""
+        self.generator.manual_seed(seed)
         self.uniforms: Tensor | None = None
+
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """What a recorded round draws from."""
+        return [self.generator]
 
     def draw(self, distribution: Tensor) -> Tensor:
         cumulative = distribution.cumsum(-1, dtype=torch.float64)
@@ -84,12 +103,16 @@ class SeededChance:
 class GreedyChance:
     """Chance where there is none: at temperature 0 every probability is 0 or 1."""
 
+    generators = ()
+
+    def restart(self, seed: int) -> None:
+        pass
+
     def draw(self, distribution: Tensor) -> Tensor:
         return distribution.argmax(-1, keepdim=True)
 
     def accept(self, probabilities: Tensor) -> Tensor:
-        self.uniforms = torch.full_like(probabilities, 0.5)
-        return self.uniforms < probabilities
+        return probabilities == 1
 
 
 def acceptance_probabilities(target: Tensor, draft: Tensor, drafted: Tensor) -> Tensor:
@@ -119,10 +142,22 @@ def verify(target: Tensor, draft: Tensor, drafted: Tensor, chance: Chance) -> tu
     tokens were drawn from; drafted: (m,) token ids. Returns the count of accepted tokens () and the next token (1,):
     from the residual at the first rejection, or from the target's last row when all m were accepted.
     """
-    accepted = chance.accept(acceptance_probabilities(target[:-1], draft, drafted))
+    m = len(drafted)
+    if not m:
+        return drafted.new_zeros(()), chance.draw(target[0])
+    accepted = chance.accept(acceptance_probabilities(target[:m], draft, drafted))
     count = accepted.cumprod(0).sum()
-    # A bonus token is a residual against nothing: beyond the last drafted token the draft has no mass.
-    draft_and_nothing = torch.nn.functional.pad(draft, (0, 0, 0, 1))
     row = count.unsqueeze(0)
-    residual = residual_distribution(target.index_select(0, row)[0], draft_and_nothing.index_select(0, row)[0])
-    return count, chance.draw(residual)
+    # A bonus token is a residual against nothing: beyond the last drafted token the draft has no mass.
+    proposed = draft.index_select(0, row.clamp(max=m - 1)) * (row < m)
+    return count, chance.draw(residual_distribution(target.index_select(0, row)[0], proposed[0]))
+
+
+def verify_greedy(best: Tensor, drafted: Tensor) -> tuple[Tensor, Tensor]:
+    """`verify` at temperature 0, where the target holds one token for certain: best (m + 1,), drafted (m,).
+
+    That token is accepted whatever the draft's probability, and replaces any other, so the draft's distributions do not
+    matter and nothing is left to chance.
+    """
+    count = (best[:-1] == drafted).cumprod(0).sum()
+    return count, best.index_select(0, count.unsqueeze(0))

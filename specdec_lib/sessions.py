@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from specdec_lib import neox
+from specdec_lib.graphs import Recorder, recorder_for
 from specdec_lib.models import LanguageModel
 
 
@@ -96,30 +97,67 @@ class CachedSession(_ModelSession):
 class StaticSession:
     """Keeps keys and values in place and rolls back by forgetting a position: the fast path, for GPT-NeoX with sdpa.
 
-    Raises ValueError for any other model or attention, as it does its own.
+    recorder: what records rounds (`graphs`), by default CUDA graphs on CUDA. Positions are then tensors, and every
+    forward attends to all of `room`, so that one recording serves every length. Raises ValueError for any other model
+    or attention, as it does its own.
     """
 
-    def __init__(self, model: LanguageModel):
+    STRIDE = 256  # tokens by which room grows: another recording for each
+
+    def __init__(self, model: LanguageModel, recorder: Recorder | None = None):
         if not neox.supports(model.module):
             raise ValueError(
                 f'session="static" computes GPT-NeoX with sdpa attention, but {model.name} is a '
                 f'{type(model.module).__name__} with {model.attention}: choose session "cached" or "auto".'
             )
-        self.device, self.vocab_size = model.device, model.vocab_size
-        self.length = 0
+        self.device, self.vocab_size, self.context = model.device, model.vocab_size, model.context
+        self.length = self.room = 0
         self._forward = neox.StaticNeoX(model.module)
+        self.recorder = recorder or recorder_for(model.device)
+        if self.recorder:
+            self._position = torch.zeros(1, dtype=torch.long, device=self.device)  # length, on the device
+            self._offsets = torch.arange(self.context, device=self.device)
+            self._forward.cache.zero_()  # a masked place counts nothing times what is there, which must be a number
 
     def extend(self, token_ids: Sequence[int] | Tensor, last: int | None = None) -> Tensor:
         new = torch.as_tensor(token_ids, dtype=torch.long, device=self.device)
-        if not len(new):
+        n = len(new)
+        if not n:
             return torch.empty(0, self.vocab_size, device=self.device)
-        logits = self._forward(new, self.length, len(new) if last is None else last)
-        self.length += len(new)
-        return logits
+        place: slice | Tensor = slice(self.length, self.length + n)
+        end = self.length + n
+        if self.recorder:
+            if last != 0:  # not so a prompt, which is read once and never recorded
+                self.make_room(n)
+                place, end = self._position + self._offsets[:n], self.room
+            self._position += n
+        self.length += n
+        return self._forward(new, place, end, n if last is None else last)
 
     def rollback(self, length: int) -> None:
         _check_rollback(self.length, length)
+        if self.recorder and length != self.length:
+            self._position -= self.length - length
         self.length = length
+
+    def restart(self, length: int) -> None:
+        """Stand at `length` on host and device, whatever an interrupted recording left."""
+        self.length = length
+        self._position.fill_(length)
+
+    def make_room(self, n: int) -> None:
+        """Let the next n tokens be seen by forwards over positions on the device."""
+        while self.room < min(self.length + n, self.context):
+            self.room = min(self.room + self.STRIDE, self.context)
+
+
+def renewed(session: Session | None, open_session: Callable[[LanguageModel], Session], model: LanguageModel) -> Session:
+    """A session for another text: the same one where rounds are recorded on it, else a new one."""
+    if getattr(session, "recorder", None):
+        session.restart(0)
+        session.room = 0
+        return session
+    return open_session(model)
 
 
 def _check_rollback(now: int, length: int) -> None:

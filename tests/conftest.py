@@ -30,8 +30,8 @@ CONTEXT = 64
 CAUGHT = pytest.StashKey[dict[str, list[str]]]()  # mutant -> the checks that caught it
 
 
-def tiny_module(architecture, seed=5, vocab=60, end=None, context=CONTEXT, scale=10.0):
-    """A random causal LM of 2 layers x 32 whose logits spread over tens of units."""
+def tiny_module(architecture, seed=5, vocab=60, end=None, context=CONTEXT, scale=10.0, **options):
+    """A random causal LM, by default of 2 layers x 32, whose logits spread over tens of units."""
     tokens = {"vocab_size": vocab, "bos_token_id": None, "eos_token_id": end, "pad_token_id": None}
     if architecture == "gpt2":
         kind = GPT2LMHeadModel
@@ -43,13 +43,14 @@ def tiny_module(architecture, seed=5, vocab=60, end=None, context=CONTEXT, scale
             "qwen2": (Qwen2ForCausalLM, Qwen2Config),
         }[architecture]
         grouped = {} if architecture == "neox" else {"num_key_value_heads": 2}
+        options = {"hidden_size": 32} | options
         config = configuration(
-            hidden_size=32,
             num_hidden_layers=2,
             num_attention_heads=4,
             intermediate_size=64,
             max_position_embeddings=context,
             **grouped,
+            **options,
             **tokens,
         )
     with torch.random.fork_rng():

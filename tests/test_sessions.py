@@ -8,7 +8,15 @@ from transformers import GPT2LMHeadModel
 from specdec_lib.models import as_language_model
 from specdec_lib.sessions import SESSIONS, CachedSession, StaticSession, session_factory
 
-COMPUTED = [(name, kind) for name in SESSIONS for kind in (["neox"] if name == "static" else ARCHITECTURES)]
+
+def over_device_positions(model):
+    """A static session that rounds could be recorded on."""
+    return StaticSession(model, recorder=lambda work, generators: None)
+
+
+OPENED = {**SESSIONS, "device positions": over_device_positions}
+STATIC = ("static", "device positions")
+COMPUTED = [(name, kind) for name in OPENED for kind in (["neox"] if name in STATIC else ARCHITECTURES)]
 on_every_model = pytest.mark.parametrize(("name", "kind"), COMPUTED)
 
 
@@ -32,7 +40,7 @@ def check(logits, model, tokens, rows):
 @on_every_model
 def test_logits_are_those_of_a_fresh_forward_after_any_calls(name, model, seed):
     chance = random.Random(seed)
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     tokens = []
     assert session.length == 0
     for _ in range(30):
@@ -54,14 +62,14 @@ def test_logits_are_those_of_a_fresh_forward_after_any_calls(name, model, seed):
 
 @on_every_model
 def test_all_rows_come_back_by_default(name, model):
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     check(session.extend([3, 1, 4]), model, [3, 1, 4], 3)
     check(session.extend([1, 5]), model, [3, 1, 4, 1, 5], 2)
 
 
 @on_every_model
 def test_the_last_rows_come_back(name, model):
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     session.extend([3, 1])
     check(session.extend([4, 1, 5, 9], last=2), model, [3, 1, 4, 1, 5, 9], 2)
 
@@ -73,14 +81,14 @@ def test_the_last_rows_come_back_from_a_model_that_gives_all(name, targets):
             return super().forward(input_ids, past_key_values=past_key_values, use_cache=use_cache)
 
     model = as_language_model(AllRows(targets["gpt2"].module.config))
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     session.extend([3, 1])
     check(session.extend([4, 1, 5, 9], last=2), model, [3, 1, 4, 1, 5, 9], 2)
 
 
 @on_every_model
 def test_nothing_asked_nothing_given(name, model):
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     assert len(session.extend([3, 1, 4], last=0)) == 0
     assert session.length == 3
     check(session.extend([1]), model, [3, 1, 4, 1], 1)
@@ -88,7 +96,7 @@ def test_nothing_asked_nothing_given(name, model):
 
 @on_every_model
 def test_extending_by_nothing_changes_nothing(name, model):
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     session.extend([3, 1])
     assert len(session.extend([], last=0)) == 0
     assert session.length == 2
@@ -97,7 +105,7 @@ def test_extending_by_nothing_changes_nothing(name, model):
 
 @on_every_model
 def test_rollback_to_nothing_starts_anew(name, model):
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     session.extend([3, 1, 4])
     session.rollback(0)
     assert session.length == 0
@@ -106,7 +114,7 @@ def test_rollback_to_nothing_starts_anew(name, model):
 
 @on_every_model
 def test_rollback_to_the_same_length_forgets_nothing(name, model):
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     session.rollback(0)
     session.extend([3, 1, 4])
     session.rollback(3)
@@ -117,14 +125,14 @@ def test_rollback_to_the_same_length_forgets_nothing(name, model):
 @on_every_model
 def test_the_whole_context_can_be_used(name, model):
     tokens = [number % model.vocab_size for number in range(CONTEXT)]
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     session.extend(tokens[:50], last=0)
     check(session.extend(tokens[50:]), model, tokens, CONTEXT - 50)
 
 
 @on_every_model
 def test_sessions_of_one_model_are_apart(name, model):
-    one, other = SESSIONS[name](model), SESSIONS[name](model)
+    one, other = OPENED[name](model), OPENED[name](model)
     one.extend([3, 1, 4])
     other.extend([2, 7])
     check(one.extend([1]), model, [3, 1, 4, 1], 1)
@@ -134,7 +142,7 @@ def test_sessions_of_one_model_are_apart(name, model):
 @on_every_model
 def test_the_callers_tokens_stay_theirs(name, model):
     tokens = torch.tensor([3, 1, 4])
-    session = SESSIONS[name](model)
+    session = OPENED[name](model)
     session.extend(tokens)
     tokens.zero_()
     session.rollback(2)
@@ -164,18 +172,36 @@ def test_static_refuses_what_it_does_not_compute(kind, attention):
         StaticSession(as_language_model(module))
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.fixture(params=[32, 256], ids=["narrow", "wide"])
+def width(request):
+    """Wide layers are packed for a CPU, narrow ones where many rows come at once."""
+    return request.param
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("parallel", [True, False])
-def test_static_logits_are_the_models_in_every_precision(dtype, parallel):
-    module = tiny_module("neox", scale=2.0).to(dtype)
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new"])
+def test_static_logits_are_the_models_in_every_precision(dtype, parallel, activation, width):
+    module = tiny_module("neox", scale=64 / width, hidden_size=width, hidden_act=activation).to(dtype)
     for layer in module.gpt_neox.layers:
         layer.use_parallel_residual = parallel
     module.config.use_parallel_residual = parallel
     model = as_language_model(module)
     session, tokens = StaticSession(model), list(range(30))
     expected = fresh_logits(model, tokens)
-    tolerance = 1e-12 if dtype == torch.float64 else 0.03
-    for part in (tokens[:20], tokens[20:21], tokens[21:]):
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.03}[dtype]
+    for part in (tokens[:20], tokens[20:21], tokens[21:24], tokens[24:]):
         logits = session.extend(part)
         rows = expected[session.length - len(logits) : session.length]
         assert ((logits - rows).abs().max() / rows.abs().max()).item() < tolerance
+
+
+def test_static_follows_weights_that_change(width):
+    model = as_language_model(tiny_module("neox", hidden_size=width))
+    tokens = list(range(20))
+    check(StaticSession(model).extend(tokens), model, tokens, 20)
+    with torch.no_grad():
+        model.module.gpt_neox.layers[0].mlp.dense_h_to_4h.weight.mul_(1.5)
+    check(StaticSession(model).extend(tokens), model, tokens, 20)
+    model.module.double()
+    check(StaticSession(model).extend(tokens), model, tokens, 20)
