@@ -154,7 +154,7 @@ setup() {
   rm -f .venv/installed
   "$found" -m venv --clear .venv || fail 1 "'$found -m venv' could not make .venv: see its message above."
   say "Setup: installing the packages of constraints.txt (some minutes; details in .venv/pip.log) ..."
-  "$python" -m pip install --log .venv/pip.log -c constraints.txt -e '.[notebooks,test]' 2>&1 |
+  "$python" -m pip install --log .venv/pip.log -c constraints.txt -e '.[notebooks,test,bench]' 2>&1 |
     "$python" -I -c "$show" brief ||
     fail 1 "pip could not install the packages: see its message above and .venv/pip.log, then run this again."
   "$python" -I -c "$fingerprint" "$root" >.venv/fingerprint ||

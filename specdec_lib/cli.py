@@ -62,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_decoding_options(benchmark)
     benchmark.add_argument("--output-dir", type=Path, metavar="DIR", help="also write one JSON file an article there")
-    benchmark.set_defaults(run=_benchmark)
+    benchmark.add_argument("--speed", action="store_true", help="our decoders in turn with other libraries' instead")
+    benchmark.add_argument("--profile", metavar="{mini,quick,paper}", help="models and articles of --speed (mini)")
+    benchmark.set_defaults(run=lambda args: _benchmark(args, benchmark))
 
     models = commands.add_parser("models", help="list the models known by name", allow_abbrev=False)
     models.set_defaults(run=_models)
@@ -137,9 +139,13 @@ def _generate(args: argparse.Namespace) -> None:
         _write_result(args, text, decoding.generation)
 
 
-def _benchmark(args: argparse.Namespace) -> None:
+def _benchmark(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     from specdec_lib import benchmark, xlsum
 
+    if args.speed:
+        return _speed(args, parser)
+    if args.profile:
+        raise ValueError("--profile chooses what --speed measures: add --speed, or leave --profile out.")
     articles = list(xlsum.load(args.source, n=args.articles))
     if args.output_dir:
         _check_writable(args.output_dir)
@@ -160,6 +166,19 @@ def _benchmark(args: argparse.Namespace) -> None:
         print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
     if args.output_dir:
         _write(args.output_dir / "means.json", means)
+
+
+def _speed(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    from specdec_lib import Study, speed, speed_report
+
+    of_speed = ("speed", "profile", "device")
+    others = [name for name, value in vars(args).items() if name not in of_speed and value != parser.get_default(name)]
+    if others:
+        option = others[0].replace("_", "-")
+        raise ValueError(f"--speed takes --profile and --device alone and sets the rest itself: leave out --{option}.")
+    study = Study(args.profile or "mini", args.device)
+    speed.run(study)
+    print(speed_report.plain(study.results))
 
 
 def _models(args: argparse.Namespace) -> None:

@@ -24,6 +24,8 @@ MEASURING_MODULES = [
     "forwards",
     "frequencies",
     "ties",
+    "peers",
+    "speed",
     "xlsum",
     "rouge",
 ]

@@ -1,0 +1,82 @@
+"""What the experiment "speed" measured: each way of decoding beside transformers `generate`. Knows results alone."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from specdec_lib import tables
+from specdec_lib.results import Results, interval
+
+SETTINGS = ["library", "method", "drafter", "draft", "n_lookahead", "session"]
+
+
+def speed(results: Results) -> pd.DataFrame:
+    """A line for each way, in the order of their turns.
+
+    token_milliseconds: the whole call over its new tokens, median over articles of the median over repeats. ratio:
+    time a token of transformers `generate` / of this way in the same turn, with its 95 % interval over articles.
+    same_text: the share of texts that equal those of `generate`, token for token.
+    """
+    frame = _frame(results)
+    base = _where(frame, library="transformers", method="generate")
+    rows = []
+    for name, way in frame.groupby("cell", sort=False):
+        texts = way.merge(base, on=["prompt", "repeat"], suffixes=("", "_base"))
+        rows.append(
+            {
+                "way": name,
+                **way.iloc[0][SETTINGS],
+                "articles": way["prompt"].nunique(),
+                "token_milliseconds": 1000 * way.groupby("prompt")["token_seconds"].median().median(),
+                **tables._named("ratio", interval(tables._paired(base, way, "token_seconds"))),
+                "same_text": (texts["token_ids"] == texts["token_ids_base"]).mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def headline(results: Results) -> pd.DataFrame:
+    """How much faster ours is than what it would replace: claim, ours, other, and the ratio of times a token.
+
+    Plain decoding over `generate` (compiled too, where it was measured), each draft and n_lookahead over assisted
+    generation with the same, and the best of ours over flashspec's best, with lookup and without. Best: the lowest
+    token_milliseconds, on these same rows. Ratios are medians over articles with 95 % intervals; other / ours.
+    """
+    frame, table = _frame(results), speed(results)
+    rows = []
+    for claim, ours, other in _claims(table):
+        pair = (frame[frame["cell"] == way] for way in (other, ours))
+        ratio = interval(tables._paired(*pair, "token_seconds"))
+        rows.append({"claim": claim, "ours": ours, "other": other, **tables._named("ratio", ratio)})
+    return pd.DataFrame(rows)
+
+
+def _claims(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    """What is claimed of which two ways."""
+    plain = _where(table, library="ours", method="plain", session="auto")["way"].iloc[0]
+    for method in ("generate", "compiled"):
+        for other in _where(table, library="transformers", method=method)["way"]:
+            yield f"plain over {method}", plain, other
+    drafted = _where(table, library="ours", method="speculative")
+    assisted = _where(table, library="transformers", method="assisted")
+    for pair in drafted.merge(assisted, on=["draft", "n_lookahead"], suffixes=("", "_other")).itertuples():
+        yield "speculative over assisted generation", pair.way, pair.way_other
+    ours, others = _where(table, library="ours"), _where(table, library="flashspec")
+    if len(others):
+        yield "best over flashspec's best", _best(ours), _best(others)
+        ours, others = (_where(ways, drafter="model") for ways in (ours, others))
+        yield "best of the draft models alone", _best(ours), _best(others)
+
+
+def _frame(results: Results) -> pd.DataFrame:
+    frame = results.frame("speed")
+    frame["token_seconds"] = frame["seconds"] / frame["token_ids"].map(len)
+    return frame
+
+
+def _where(table: pd.DataFrame, **values: str) -> pd.DataFrame:
+    return table[(table[list(values)] == pd.Series(values)).all(axis=1)]
+
+
+def _best(ways: pd.DataFrame) -> str:
+    return ways.loc[ways["token_milliseconds"].idxmin(), "way"]
