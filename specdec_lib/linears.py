@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
 _ONEDNN = torch.ops.mkldnn
-SMALL = 2**16  # multiplications
+SMALL, FEW = 2**16, 2**18  # weights of a layer, multiplications of a call
 
 
 class Loaded:
@@ -34,13 +34,14 @@ class Loaded:
 class Packed(Loaded):
     """The same with the weights also in oneDNN's own order; activation and addition are part of its kernel.
 
-    A call of that kernel costs some microseconds before it computes anything: a smaller product is done as loaded.
+    A call of that kernel costs some microseconds before it computes anything: a small layer meets few rows as loaded.
     """
 
     def __init__(self, layer: nn.Linear):
         self.weight, self.bias = layer.weight.detach(), layer.bias
         self._packed = _ONEDNN._reorder_linear_weight(self.weight)
-        self._fewest = SMALL // self.weight.numel() + 1  # rows worth that call
+        weights = self.weight.numel()
+        self._fewest = FEW // weights if weights <= SMALL else 1  # rows worth that call
 
     def __call__(self, rows: Tensor) -> Tensor:
         if len(rows) < self._fewest:

@@ -60,7 +60,8 @@ class Prepared:
         half = sin.shape[-1] // 2
         # A rotation adds the halves swapped, the first of them negative: the sign goes into the table.
         self.cos, self.sin = cos[:, None, None], torch.cat([-sin[:, :half], sin[:, half:]], -1)[:, None, None]
-        self.seen = torch.ones(context, context, dtype=torch.bool, device=module.device).tril()
+        # What a token sees, to be added to its scores: 0 up to itself, then -∞.
+        self.seen = torch.full((context, context), float("-inf")).triu(1).to(self.embedding)
 
 
 def _state(module: nn.Module) -> list[tuple]:

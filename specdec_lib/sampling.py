@@ -53,7 +53,7 @@ class Sampling:
 
 def certain(tokens: Tensor, vocab_size: int) -> Tensor:
     """The distributions (m, vocab) that hold nothing but a token each: (m,)."""
-    return torch.nn.functional.one_hot(tokens, vocab_size).float()
+    return torch.zeros(len(tokens), vocab_size, device=tokens.device).scatter_(-1, tokens.unsqueeze(-1), 1)
 
 
 class Chance(Protocol):
