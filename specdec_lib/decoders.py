@@ -1,7 +1,5 @@
 """The loop: plain decoding, and speculative decoding of Leviathan et al. 2023 and Chen et al. 2023."""
 
-import copy
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from specdec_lib.calibration import calibrate
 from specdec_lib.drafters import Drafter, NoDrafter, follow, models_of
-from specdec_lib.graphs import Repeated
+from specdec_lib.lookahead import Adaptive, Calibration, Fixed, Lookahead, Tally
 from specdec_lib.models import LanguageModel, as_language_model, check_pair
-from specdec_lib.sampling import Chance, GreedyChance, Sampling, SeededChance, verify, verify_greedy
-from specdec_lib.sessions import Session, renewed, session_factory
+from specdec_lib.sampling import Chance, GreedyChance, Sampling, SeededChance
+from specdec_lib.sessions import Session, session_factory
+from specdec_lib.workspace import Workspace
 
 Kind = Literal["resampled", "bonus", "end", "plain"]
 
@@ -65,6 +65,7 @@ class Generation:
     prompt_seconds: float  # the prompt's own forward, target and draft
     seconds: float  # all of it, the prompt's forward included
     tokenizer: object = field(default=None, repr=False)
+    calibration: Calibration | None = None  # of n_lookahead="auto": with it a seed gives this text again
 
     @property
     def token_ids(self) -> list[int]:
@@ -96,58 +97,6 @@ class Generation:
         return to_html(self)
 
 
-class Workspace:
-    """What one text needs while it is decoded. Where rounds are recorded it serves one text after another."""
-
-    def __init__(
-        self,
-        target: LanguageModel,
-        open_session: Callable[[LanguageModel], Session],
-        drafter: Drafter,
-        sampling: Sampling,
-        chance: Chance,
-    ):
-        self.target, self.open_session = target, open_session
-        self.drafter, self.sampling, self.chance = copy.copy(drafter), sampling, chance
-        self.session: Session | None = None
-        self._pinned: Tensor | None = None
-
-    def start(self, prompt_ids: list[int]) -> None:
-        """Read a prompt, all but its last token."""
-        session = renewed(self.session, self.open_session, self.target)
-        if session is not self.session:
-            self.session, self.verify = session, Repeated(self._verified, session, self.chance)
-        if len(prompt_ids) > 1:
-            session.extend(prompt_ids[:-1], last=0)
-        self.drafter.start(prompt_ids, self.sampling, self.chance)
-
-    def _verified(self, m: int, unread: Tensor, drafted: Tensor, draft: Tensor) -> tuple[Tensor | None, ...]:
-        """One forward of the target over the unread token (1,) and the drafted ones (m,), and the rule.
-
-        Returns count of accepted tokens, next token and drafted tokens in one tensor (m + 2,), for the one look that
-        the host takes at a round; the target's logits (m + 1, vocab); the random numbers (m,), None at temperature 0.
-        """
-        drafted = drafted.to(self.target.device)
-        logits = self.session.extend(torch.cat([unread, drafted]), last=m + 1)
-        if self.sampling.greedy:
-            count, next_token = verify_greedy(logits.argmax(-1), drafted)
-            return torch.cat([count.view(1), next_token, drafted]), logits, None
-        target = self.sampling.distribution(logits)
-        draft = draft.to(target) if m else target[:0]
-        count, next_token = verify(target, draft, drafted, self.chance)
-        return torch.cat([count.view(1), next_token, drafted]), logits, getattr(self.chance, "uniforms", None)
-
-    def read(self, result: Tensor) -> list[int]:
-        """The one look of a round: through pinned memory where the result lies on a GPU."""
-        if result.device.type == "cpu":
-            return result.tolist()
-        if self._pinned is None or len(self._pinned) < len(result):
-            self._pinned = torch.empty(len(result), dtype=result.dtype, pin_memory=True)
-        here = self._pinned[: len(result)].copy_(result, non_blocking=True)
-        torch.cuda.current_stream(result.device).synchronize()
-        return here.tolist()
-
-
 class Decoding:
     """One text being decoded: iterating over it yields its steps, and goes on where an earlier loop stopped.
 
@@ -157,16 +106,15 @@ class Decoding:
     def __init__(
         self,
         workspace: Workspace,
-        n_lookahead: int,
+        lookahead: Lookahead,
         prompt_ids: list[int],
         max_new_tokens: int,
         trace: bool = False,
         done: Callable[[Workspace], None] = lambda workspace: None,
     ):
-        self.workspace, self.n_lookahead, self.prompt_ids = workspace, n_lookahead, prompt_ids
+        self.workspace, self.lookahead, self.prompt_ids = workspace, lookahead, prompt_ids
         self.max_new_tokens, self.trace, self._done = max_new_tokens, trace, done
         self.target = workspace.target
-        self.device = self.target.device
         self.steps: list[Step] = []
         self.prompt_seconds = 0.0
         self._running = self._run()
@@ -175,13 +123,14 @@ class Decoding:
         return self._running
 
     def _run(self) -> Iterator[Step]:
-        began = self._now()
-        self.workspace.start(self.prompt_ids)
-        self._unread = torch.tensor(self.prompt_ids[-1:], device=self.device)  # text the session has not seen
-        self.prompt_seconds = self._now() - began
-        remaining = self.max_new_tokens
+        began = self.workspace.now()
+        k, remaining = self.lookahead.choose(), self.max_new_tokens
+        self.workspace.start(self.prompt_ids, drafts=k > 0)
+        self.prompt_seconds = self.workspace.now() - began
         while remaining > 0:
-            step = self._round(min(self.n_lookahead, remaining - 1))
+            step = self._round(min(k, remaining - 1))
+            self.lookahead.learn(step.accepted, step.rejected)
+            k = self.lookahead.choose()
             self.steps.append(step)
             yield step
             if step.tokens[-1] in self.target.end_ids:
@@ -192,18 +141,23 @@ class Decoding:
     @property
     def generation(self) -> Generation:
         seconds = self.prompt_seconds + sum(step.seconds for step in self.steps)
-        return Generation(self.prompt_ids, list(self.steps), self.prompt_seconds, seconds, self.target.tokenizer)
+        return Generation(
+            self.prompt_ids,
+            list(self.steps),
+            self.prompt_seconds,
+            seconds,
+            self.target.tokenizer,
+            self.lookahead.calibration,
+        )
 
     @torch.inference_mode()
     def _round(self, k: int) -> Step:
         """Draft at most k tokens, verify them in one forward, keep what the rule accepts and add one token."""
-        began = self._now()
-        session, drafter = self.workspace.session, self.workspace.drafter
-        drafted, draft = (drafter if k else NoDrafter()).propose(k)  # (m,), (m, vocab)
-        if len(drafted) > k:
-            raise ValueError(f"The drafter proposed {len(drafted)} tokens where at most {k} were asked for.")
-        result, logits, uniforms = self.workspace.verify(len(drafted), self._unread, drafted, draft)
-        accepted, next_id, *drafted_ids = self.workspace.read(result)
+        workspace = self.workspace
+        began = workspace.now()
+        drafted, draft = workspace.propose(k)  # (m,), (m, vocab)
+        result, logits, uniforms = workspace.verify(drafted, draft)
+        accepted, next_id, *drafted_ids = workspace.read(result)
         if next_id >= logits.shape[-1]:
             raise ValueError(
                 f"{self.target.name} gave probabilities that are not numbers: its logits overflow in "
@@ -212,12 +166,10 @@ class Decoding:
         draws = self._draws(logits, draft, drafted_ids, uniforms) if self.trace else None
         ends = [i for i, token in enumerate(drafted_ids[:accepted], 1) if token in self.target.end_ids]
         if ends:
-            return Step(drafted_ids, ends[0], None, "end", self._now() - began, draws)
+            return Step(drafted_ids, ends[0], None, "end", workspace.now() - began, draws)
         kind: Kind = "plain" if not drafted_ids else "bonus" if accepted == len(drafted_ids) else "resampled"
-        self._unread = result[1:2]
-        session.rollback(session.length - len(drafted_ids) + accepted)
-        drafter.observe([*drafted_ids[:accepted], next_id])
-        return Step(drafted_ids, accepted, next_id, kind, self._now() - began, draws)
+        workspace.confirm([*drafted_ids[:accepted], next_id], result[1:2], len(drafted_ids) - accepted)
+        return Step(drafted_ids, accepted, next_id, kind, workspace.now() - began, draws)
 
     def _draws(self, logits: Tensor, draft: Tensor, drafted_ids: list[int], uniforms: Tensor | None) -> list[Draw]:
         target = self.workspace.sampling.distribution(logits)
@@ -227,40 +179,40 @@ class Decoding:
             for i, token in enumerate(drafted_ids)
         ]
 
-    def _now(self) -> float:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
 
-
-def _check_count(name: str, value: int) -> None:
+def _check_count(name: str, value: int, otherwise: str = "") -> None:
     if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value}.")
+        raise ValueError(f"{name} must be a whole number of at least 1{otherwise}, not {value!r}.")
 
 
 class SpeculativeDecoder:
     """Lets a drafter propose and the target check: the output's distribution is the target's, exactly.
 
     target: a LanguageModel (`load_model`) or any causal LM of transformers. drafter: who proposes, n_lookahead tokens
-    a round. kv_cache, session: how the target computes; a ModelDrafter follows unless it has a session of its own.
-    Raises ValueError where draft and target do not share vocabulary and tokenizer.
+    a round; "auto" chooses from 0 to 8 for each round, by the acceptance rate so far and by a `calibration` of this
+    decoder on this device, measured at its first text where none is given. kv_cache, session: how the target computes;
+    a ModelDrafter follows unless it has a session of its own. Raises ValueError where draft and target do not share
+    vocabulary and tokenizer.
     """
 
     def __init__(
         self,
         target,
         drafter: Drafter,
-        n_lookahead: int = 4,
+        n_lookahead: int | Literal["auto"] = 4,
         kv_cache: bool = True,
         session: str | Callable[[LanguageModel], Session] = "auto",
+        calibration: Calibration | None = None,
     ):
-        _check_count("n_lookahead", n_lookahead)
+        if n_lookahead != "auto":
+            _check_count("n_lookahead", n_lookahead, ' or "auto"')
         self.target = as_language_model(target)
-        self.n_lookahead = n_lookahead
+        self.n_lookahead, self._calibration = n_lookahead, calibration
         self.open_session = session_factory(session, kv_cache)
         for draft in models_of(drafter):
             check_pair(self.target, draft)
         self.drafter = follow(drafter, self.open_session)
+        self._tally = Tally()
         self._idle: dict[Sampling, list[Workspace]] = defaultdict(list)
         self.narrowest = min([self.target, *models_of(drafter)], key=lambda reader: reader.context)
 
@@ -302,18 +254,30 @@ class SpeculativeDecoder:
         """
         prompt_ids = self._prompt_ids(prompt, max_new_tokens)
         sampling = Sampling(temperature, top_k, top_p)
-        idle = self._idle[sampling]
-        if idle and chance is None:
+        idle = self._idle[sampling] if chance is None else []
+        if idle:
             workspace = idle.pop()
             workspace.chance.restart(seed)
         else:
-            chance = chance or (GreedyChance() if temperature == 0 else SeededChance(seed, self.target.device))
+            chance = chance or (GreedyChance() if sampling.greedy else SeededChance(seed, self.target.device))
             workspace = Workspace(self.target, self.open_session, self.drafter, sampling, chance)
-        return Decoding(workspace, self.n_lookahead, prompt_ids, max_new_tokens, trace, self._done)
+        return Decoding(workspace, self._lookahead(sampling), prompt_ids, max_new_tokens, trace, self._done)
+
+    def _lookahead(self, sampling: Sampling) -> Lookahead:
+        if self.n_lookahead != "auto":
+            return Fixed(self.n_lookahead)
+        return Adaptive(self.calibration, self._tally if sampling.greedy else Tally())
+
+    @property
+    def calibration(self) -> Calibration:
+        """What `n_lookahead="auto"` chooses by: given, or measured when it is first asked for."""
+        if self._calibration is None:
+            self._calibration = calibrate(self)
+        return self._calibration
 
     def _done(self, workspace: Workspace) -> None:
         """Keep what was recorded for another text."""
-        if workspace.verify.record:
+        if workspace.recorded:
             self._idle[workspace.sampling].append(workspace)
 
     def _prompt_ids(self, prompt: str | Sequence[int], max_new_tokens: int) -> list[int]:

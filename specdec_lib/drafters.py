@@ -19,7 +19,8 @@ Context = Literal["growing", "frozen"]
 class Drafter(Protocol):
     """Proposes tokens for the target to check; told after each round which tokens became text.
 
-    One that computes with models names them in `models` and may take over a decoder's session by `following`.
+    One that computes with models names them in `models`, may take over a decoder's session by `following` and reads
+    what it has not yet read of the text by `catch_up`.
     """
 
     def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
@@ -72,8 +73,11 @@ class ModelDrafter:
             self._session, self._sampling, self._chance = session, sampling, chance
             self._draft = Repeated(self._drafted, [session], chance)
         self._text = list(token_ids)
-        if begin := self._text[: -self._width]:
-            self._session.extend(begin, last=0)
+
+    def catch_up(self) -> None:
+        """Read the text, all but what every round reads first."""
+        if unread := self._text[self._session.length : -self._width]:
+            self._session.extend(unread, last=0)
 
     @property
     def _width(self) -> int:
@@ -81,6 +85,8 @@ class ModelDrafter:
         return 2 if self._draft.record else 1
 
     def propose(self, k: int) -> tuple[Tensor, Tensor]:
+        if len(self._text) - self._session.length > 2:  # more than one round ago
+            self.catch_up()
         return self._draft(k, torch.tensor(self._text[self._session.length :]))
 
     def _drafted(self, k: int, unread: Tensor) -> tuple[Tensor, Tensor]:
@@ -179,6 +185,10 @@ class FirstDrafter:
         for drafter in self.drafters:
             drafter.start(token_ids, sampling, chance)
 
+    def catch_up(self) -> None:
+        for drafter in self.drafters:
+            catch_up(drafter)
+
     def propose(self, k: int) -> tuple[Tensor, Tensor]:
         for drafter in self.drafters:
             tokens, rows = drafter.propose(k)
@@ -199,3 +209,9 @@ def models_of(drafter: Drafter) -> list[LanguageModel]:
 def follow(drafter: Drafter, open_session: Callable[[LanguageModel], Session]) -> Drafter:
     """The drafter, with the decoder's session where it computes with models and has no session of its own."""
     return drafter.following(open_session) if models_of(drafter) else drafter
+
+
+def catch_up(drafter: Drafter) -> None:
+    """Let a drafter read the text ahead of its next proposal, where it computes with models."""
+    if models_of(drafter):
+        drafter.catch_up()

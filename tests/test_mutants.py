@@ -9,7 +9,7 @@ import torch
 from checks import CHECKS, TableModule
 from conftest import CAUGHT
 
-from specdec_lib import decoders, sampling
+from specdec_lib import sampling, workspace
 from specdec_lib.decoders import Decoding
 from specdec_lib.drafters import ModelDrafter
 from specdec_lib.sampling import SeededChance, acceptance_probabilities, residual_distribution
@@ -78,7 +78,7 @@ def _(patch):
             return count, chance.draw(target[-1])
         return count, chance.draw(residual_distribution(target[count + 1], draft[count]))
 
-    patch.setattr(decoders, "verify", verify)
+    patch.setattr(workspace, "verify", verify)
 
 
 # Acceptance and the bonus token.
@@ -112,17 +112,17 @@ def _(patch):
         nothing = torch.zeros_like(target[:1])
         return count, chance.draw(residual_distribution(target[count], torch.cat([draft, nothing])[count]))
 
-    patch.setattr(decoders, "verify", verify)
+    patch.setattr(workspace, "verify", verify)
 
 
 def change_rows(patch, change):
     """Let the rule see the target's rows as change(target, draft)."""
-    original = decoders.verify
+    original = workspace.verify
 
     def verify(target, draft, drafted, chance):
         return original(change(target, draft) if len(drafted) else target, draft, drafted, chance)
 
-    patch.setattr(decoders, "verify", verify)
+    patch.setattr(workspace, "verify", verify)
 
 
 @mutant("law by rounds", "law of the whole")
@@ -142,7 +142,7 @@ def _(patch):
 
 def verify_greedily_by(patch, count_and_next):
     """Replace the rule by count_and_next(best (m + 1,), matches (m,), drafted (m,))."""
-    patch.setattr(decoders, "verify_greedy", lambda best, drafted: count_and_next(best, best[:-1] == drafted, drafted))
+    patch.setattr(workspace, "verify_greedy", lambda best, drafted: count_and_next(best, best[:-1] == drafted, drafted))
 
 
 @mutant("greedy text")
@@ -282,7 +282,7 @@ def _(patch):
 def _(patch):
     """more than max_new_tokens: the last round drafts as many as any"""
     original = Decoding._round
-    patch.setattr(Decoding, "_round", lambda decoding, k: original(decoding, decoding.n_lookahead))
+    patch.setattr(Decoding, "_round", lambda decoding, k: original(decoding, decoding.lookahead.choose()))
 
 
 @mutant("law by rounds", "law of the whole", "greedy text")

@@ -1,0 +1,68 @@
+"""What a round costs on this device: drafting and verification timed in the order a round has them.
+
+A forward costs more after another model's than after its own, whose weights are still in the processor's cache; so
+neither part is timed alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import count, cycle
+from statistics import median
+from typing import TYPE_CHECKING
+
+import torch
+
+from specdec_lib.drafters import models_of
+from specdec_lib.lookahead import Calibration
+from specdec_lib.sampling import GreedyChance, Sampling
+from specdec_lib.workspace import Workspace
+
+if TYPE_CHECKING:
+    from specdec_lib.decoders import SpeculativeDecoder
+
+REPEATS = 9
+LARGEST = 8  # tokens drafted in a round
+CONTEXT = 256  # tokens of the text it is measured over
+
+
+class RoundTimer:
+    """Rounds of a decoder at temperature 0 over a given text, whatever the models say: no round depends on another.
+
+    prompt: what is read first; continuation: a token for each round to come.
+    """
+
+    def __init__(self, decoder: "SpeculativeDecoder", prompt: Sequence[int], continuation: Iterable[int]):
+        self.workspace = Workspace(decoder.target, decoder.open_session, decoder.drafter, Sampling(), GreedyChance())
+        self.workspace.start(list(prompt), drafts=True)
+        self.continuation = iter(continuation)
+
+    @torch.inference_mode()
+    def time(self, k: int) -> tuple[float, float]:
+        """Seconds of drafting k tokens and of verifying them."""
+        workspace, token = self.workspace, next(self.continuation)
+        began = workspace.now()
+        drafted, draft = workspace.propose(k)
+        proposed = workspace.now()
+        result, *_ = workspace.verify(drafted, draft)
+        workspace.read(result)
+        verified = workspace.now()
+        workspace.confirm([token], torch.tensor([token], device=workspace.device), len(drafted))
+        return proposed - began, verified - proposed
+
+
+def calibrate(decoder: "SpeculativeDecoder") -> Calibration:
+    """Measure a decoder's rounds with 0 to 8 drafted tokens, in turn, over a text of 256 tokens: about a second.
+
+    A model's rounds are measured where a lookup before it finds nothing, a lookup's where it finds all it may.
+    """
+    ks = range(LARGEST + 1)
+    later = (REPEATS + 2) * len(ks)
+    prompt = [
+        7919 * place % decoder.target.vocab_size for place in range(min(CONTEXT, decoder.narrowest.context - later))
+    ]
+    new = (7919 * place % decoder.target.vocab_size for place in count(len(prompt)))
+    timer = RoundTimer(decoder, prompt, new if models_of(decoder.drafter) else cycle(prompt))
+    for k in (*ks, *ks):  # warm up, and record
+        timer.time(k)
+    rounds = [[timer.time(k) for k in ks] for _ in range(REPEATS)]
+    drafting, verification = ([median(row[k][part] / row[0][1] for row in rounds) for k in ks[1:]] for part in (0, 1))
+    return Calibration((0.0, *drafting), (1.0, *verification))
