@@ -12,15 +12,18 @@ warnings.filterwarnings("ignore", "IProgress not found")  # a notebook without w
 
 _HOMES = {
     "AutoregressiveDecoder": "decoders",
+    "FirstDrafter": "drafters",
     "Generation": "decoders",
+    "ModelDrafter": "drafters",
+    "PromptLookupDrafter": "drafters",
     "SpeculativeDecoder": "decoders",
     "Step": "decoders",
-    "ModelDrafter": "drafters",
     "Study": "experiments",
     "load_model": "models",
     "parameters": "notebook",
 }
 _MODULES = [
+    "calibration",
     "decoders",
     "drafters",
     "enumeration",
@@ -37,6 +40,8 @@ _MODULES = [
     "report",
     "results",
     "rouge",
+    "round_tables",
+    "rounds",
     "sampling",
     "sessions",
     "speed",

@@ -32,8 +32,12 @@ class RoundTimer:
 
     def __init__(self, decoder: "SpeculativeDecoder", prompt: Sequence[int], continuation: Iterable[int]):
         self.workspace = Workspace(decoder.target, decoder.open_session, decoder.drafter, Sampling(), GreedyChance())
-        self.workspace.start(list(prompt), drafts=True)
-        self.continuation = iter(continuation)
+        self.prompt, self.continuation = list(prompt), iter(continuation)
+        self.restart()
+
+    def restart(self) -> None:
+        """Go back to the prompt alone."""
+        self.workspace.start(self.prompt, drafts=True)
 
     @torch.inference_mode()
     def time(self, k: int) -> tuple[float, float]:

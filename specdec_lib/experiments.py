@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from specdec_lib import xlsum
 from specdec_lib.decoders import AutoregressiveDecoder, Generation, SpeculativeDecoder
-from specdec_lib.drafters import Context, ModelDrafter
+from specdec_lib.drafters import Context, Drafter, FirstDrafter, ModelDrafter, PromptLookupDrafter
 from specdec_lib.models import BETTERTRANSFORMER, LanguageModel, load_model, pick_device, resolve
 from specdec_lib.paths import RUNS
 from specdec_lib.profiles import Profile, profile_named
@@ -25,10 +25,11 @@ TYPICAL_TOKENS = 64  # of a summary, for estimates
 
 @dataclass(frozen=True)
 class Cell:
-    """One way to decode. draft is None for plain decoding."""
+    """One way to decode. Without draft and lookup it is plain decoding; with both the text is looked up first."""
 
     target: str
     draft: str | None = None
+    lookup: bool = False
     n_lookahead: int | None = None
     session: str = "cached"  # or "uncached", "static", or "replayed" (acceptance without decoding again)
     attention: str = "sdpa"
@@ -37,13 +38,14 @@ class Cell:
 
     @property
     def id(self) -> str:
-        how = f"{self.draft} k={self.n_lookahead} {self.context}" if self.draft else "plain"
+        drafters = " else ".join(["lookup"] * self.lookup + [self.draft] * (self.draft is not None))
+        how = f"{drafters} k={self.n_lookahead} {self.context}" if drafters else "plain"
         return f"{self.target} {how} {self.session} {self.attention} {self.bits}-bit"
 
     @property
     def plain(self) -> "Cell":
         """The same without a draft: what this cell's speed-up is measured against."""
-        return replace(self, draft=None, n_lookahead=None, context="growing")
+        return replace(self, draft=None, lookup=False, n_lookahead=None, context="growing")
 
 
 @dataclass(frozen=True)
@@ -70,23 +72,29 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
     again = [replace(paper_setting, draft=d, n_lookahead=k) for d in p.drafts for k in p.uncached_lookaheads]
     replayed = [replace(cell, session="replayed", attention="sdpa") for cell in grid]
     static = [replace(cell, session="static", attention="sdpa") for cell in (plain, *grid)]
+    lookup = [
+        Cell(p.target, draft, True, k, "replayed") for draft in (None, p.drafts[0], p.draft) for k in p.lookaheads
+    ]
+    lookup_timed = [replace(cell, session="static") for cell in lookup]
     frozen = [replace(cell, context="frozen") for cell in replayed if cell.n_lookahead > 1]
     frozen_timed = [
         replace(paper_setting, draft=d, n_lookahead=k, context="frozen") for d in p.drafts for k in p.frozen_lookaheads
     ]
     combinations = [
-        Cell(p.target, draft, 1 if draft else None, session, attention)
+        Cell(p.target, draft, False, 1 if draft else None, session, attention)
         for draft in (None, p.draft)
         for session in ("uncached", "cached")
         for attention in ("eager", "sdpa")
     ]
     as_published = [
-        Cell(p.target, draft, 1 if draft else None, attention=attention)
+        Cell(p.target, draft, n_lookahead=1 if draft else None, attention=attention)
         for attention in ("sdpa", BETTERTRANSFORMER)
         for draft in (None, p.draft)
     ]
     quantized = [
-        Cell(p.target, draft, 1 if draft else None, bits=bits) for bits in (32, 16, 8, 4) for draft in (None, p.draft)
+        Cell(p.target, draft, n_lookahead=1 if draft else None, bits=bits)
+        for bits in (32, 16, 8, 4)
+        for draft in (None, p.draft)
     ]
     rates = [
         Cell(model, session=session, attention=attention)
@@ -102,6 +110,8 @@ def experiments_of(profile: Profile) -> dict[str, Experiment]:
             Experiment("table1", (plain, *grid), p.timed_articles, p.repeats, p.max_new_tokens),
             Experiment("table1_uncached", (paper_setting, *again), p.timed_articles, 1, p.timed_new_tokens),
             Experiment("table1_static", tuple(static), p.timed_articles, p.repeats, p.max_new_tokens),
+            Experiment("lookup", tuple(lookup), p.articles, 1, p.max_new_tokens),
+            Experiment("table1_lookup", (static[0], *lookup_timed), p.timed_articles, p.repeats, p.max_new_tokens),
             Experiment("frozen", tuple(frozen), p.articles, 1, p.max_new_tokens),
             Experiment("table1_frozen", (paper_setting, *frozen_timed), p.timed_articles, 1, p.timed_new_tokens),
             Experiment("table2", tuple(combinations), p.timed_articles, p.repeats, p.timed_new_tokens),
@@ -195,7 +205,7 @@ class Study:
         for cell in dict.fromkeys(cell for cell, *_ in missing):
             if cell.session != "replayed":
                 self._decode(cell, 0, min(8, experiment.max_new_tokens))  # warm up
-        for cell, article, repeat in _progress(missing, name):
+        for cell, article, repeat in progress(missing, name):
             generation = self._decode(cell, article, experiment.max_new_tokens)
             self.results.append(self._row(experiment, cell, article, repeat, generation))
 
@@ -214,21 +224,23 @@ class Study:
 
     def _build(self, cell: Cell) -> SpeculativeDecoder:
         target = self.model(cell.target, cell.attention, cell.bits)
-        if cell.draft is None:
+        if cell == cell.plain:
             return AutoregressiveDecoder(target, session=cell.session)
-        draft = self.model(cell.draft, cell.attention, cell.bits)
-        return SpeculativeDecoder(
-            target, ModelDrafter(draft, context=cell.context), cell.n_lookahead, session=cell.session
-        )
+        model = None
+        if cell.draft:
+            model = ModelDrafter(self.model(cell.draft, cell.attention, cell.bits), context=cell.context)
+        return SpeculativeDecoder(target, _drafter(cell, target, model), cell.n_lookahead, session=cell.session)
 
     def _replaying(self, cell: Cell, article: int) -> SpeculativeDecoder:
         """A decoder whose target and draft answer from one forward each over the target's own greedy text."""
-        target, draft = self.model(cell.target), self.model(cell.draft)
+        target, model = self.model(cell.target), None
         text = self.prompts[article] + self._greedy_tokens[self.articles[article]["id"]]
         beyond = [text[-1]] * (cell.n_lookahead + 1)  # read where a round drafts past the end, and never kept
         certain = torch.nn.functional.one_hot(torch.tensor(text[1:] + beyond), target.vocab_size).to(target.device)
-        drafted = self._draft_logits(cell.draft, article)
-        drafter = ModelDrafter(draft, lambda _: ReplayedSession(drafted), cell.context)
+        if cell.draft:
+            drafted = self._draft_logits(cell.draft, article)
+            model = ModelDrafter(self.model(cell.draft), lambda _: ReplayedSession(drafted), cell.context)
+        drafter = _drafter(cell, target, model)
         return SpeculativeDecoder(target, drafter, cell.n_lookahead, session=lambda _: ReplayedSession(certain))
 
     @cached_property
@@ -277,7 +289,14 @@ class Study:
         }
 
 
-def _progress(work: list, name: str) -> Iterator:
+def _drafter(cell: Cell, target: LanguageModel, model: ModelDrafter | None) -> Drafter:
+    if not cell.lookup:
+        return model
+    lookup = PromptLookupDrafter(target.vocab_size)
+    return FirstDrafter(lookup, model) if model else lookup
+
+
+def progress(work: list, name: str) -> Iterator:
     """A bar while it lasts; a notebook keeps none of it."""
     yield from tqdm(work, desc=name, mininterval=1, ascii=True)
     if "ipykernel" in sys.modules:

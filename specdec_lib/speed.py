@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Literal
 
@@ -11,12 +11,15 @@ import torch
 
 from specdec_lib.decoders import AutoregressiveDecoder, SpeculativeDecoder
 from specdec_lib.drafters import Drafter, FirstDrafter, ModelDrafter, PromptLookupDrafter
-from specdec_lib.experiments import Study, _progress
+from specdec_lib.experiments import Study, progress
+from specdec_lib.models import LanguageModel
 from specdec_lib.peers import Decode, Peers, has_flashspec
 from specdec_lib.profiles import Profile
 
-ARTICLES = 24  # at most: every way takes its turn on each
+ARTICLES, REPEATS = 24, 2  # at most: every way takes its turn on each
 NEW_TOKENS = 64
+UNTRAINED = "untrained"
+"""A draft of the profile's own draft's size that has learned nothing: what `n_lookahead="auto"` must not lose by."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,11 @@ def ways(profile: Profile, device: str) -> tuple[Way, ...]:
         *(Way("transformers", "assisted default", "model", draft) for draft in drafts),
         *(Way("flashspec", "auto", "lookup first", draft) for draft in drafts),
         *(Way("flashspec", "composite-g4", "lookup first", draft) for draft in drafts),
-        *(Way("flashspec", "bandit", "model", draft, k) for draft in drafts for k in (1, 2, 3)),
+        *(Way("flashspec", "bandit", "model", draft, k) for draft in drafts for k in (1, 2)),
         *(Way("original", "frozen", "model", profile.draft, 3, session) for session in ("uncached", "cached")),
-        *(Way("ours", "plain", session=session) for session in ("uncached", "cached", "auto")),
-        *(Way("ours", "speculative", "model", draft, k, "auto") for draft in drafts for k in (1, 2, 3)),
+        *(Way("ours", "plain", session=session) for session in ("cached", "auto")),
+        *(Way("ours", "speculative", "model", draft, k, "auto") for draft in drafts for k in (1, 2, 3, "auto")),
+        Way("ours", "speculative", "model", UNTRAINED, "auto", "auto"),
         *(Way("ours", "lookup", "lookup", None, k, "auto") for k in (3, 6)),
         *(Way("ours", "lookup first", "lookup first", draft, 3, "auto") for draft in drafts),
     )
@@ -78,7 +82,7 @@ def run(study: Study) -> None:
     longest = max((study.prompts[article] for _, article, _ in missing), key=len)
     for decode in decoders.values():
         decode(longest, NEW_TOKENS)
-    for way, article, repeat in _progress(missing, "speed"):
+    for way, article, repeat in progress(missing, "speed"):
         began = _now(peers.target.device)
         token_ids = decoders[way](study.prompts[article], NEW_TOKENS)
         seconds = _now(peers.target.device) - began
@@ -108,14 +112,16 @@ def _missing(study: Study) -> Iterator[tuple[Way, int, int]]:
     profile, done = study.profile, study.results.done
     every_way = ways(profile, study.device)
     for article in range(min(profile.timed_articles, ARTICLES, len(study.articles))):
-        for repeat in range(profile.repeats):
+        for repeat in range(min(profile.repeats, REPEATS)):
             for way in every_way:
                 if ("speed", way.name, study.articles[article]["id"], repeat, NEW_TOKENS) not in done:
                     yield way, article, repeat
 
 
 def _build(study: Study, peers: Peers, way: Way) -> Decode:
-    draft = study.model(way.draft) if way.draft else None
+    draft = None
+    if way.draft:
+        draft = untrained(study.model(study.profile.draft)) if way.draft == UNTRAINED else study.model(way.draft)
     match way.library, way.method:
         case "transformers", "generate":
             return peers.generate()
@@ -141,6 +147,14 @@ def _drafter(way: Way, vocab_size: int, draft) -> Drafter:
         return lookup
     model = ModelDrafter(draft, context="frozen" if way.library == "original" else "growing")
     return FirstDrafter(lookup, model) if way.drafter == "lookup first" else model
+
+
+def untrained(model: LanguageModel) -> LanguageModel:
+    """A model like the given one with random weights, always the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = type(model.module)(model.module.config).eval()
+    return replace(model, module=module.to(model.device, model.module.dtype), name=UNTRAINED)
 
 
 def _now(device: torch.device) -> float:

@@ -28,7 +28,7 @@ def speed(results: Results) -> pd.DataFrame:
                 **way.iloc[0][SETTINGS],
                 "articles": way["prompt"].nunique(),
                 "token_milliseconds": 1000 * way.groupby("prompt")["token_seconds"].median().median(),
-                **tables._named("ratio", interval(tables._paired(base, way, "token_seconds"))),
+                **tables.named("ratio", interval(tables.paired(base, way, "token_seconds"))),
                 "same_text": (texts["token_ids"] == texts["token_ids_base"]).mean(),
             }
         )
@@ -38,16 +38,17 @@ def speed(results: Results) -> pd.DataFrame:
 def headline(results: Results) -> pd.DataFrame:
     """How much faster ours is than what it would replace: claim, ours, other, and the ratio of times a token.
 
-    Plain decoding over `generate` (compiled too, where it was measured), each draft and n_lookahead over assisted
-    generation with the same, and the best of ours over flashspec's best, with lookup and without. Best: the lowest
-    token_milliseconds, on these same rows. Ratios are medians over articles with 95 % intervals; other / ours.
+    Plain decoding over `generate` (compiled too, where it was measured); each draft and n_lookahead over assisted
+    generation with the same; "auto" over the best fixed k, or over plain decoding for the untrained draft; the best of
+    ours over flashspec's best, with lookup and without. Best: the lowest token_milliseconds, on these same rows. Ratios
+    are medians over articles with 95 % intervals; other / ours.
     """
     frame, table = _frame(results), speed(results)
     rows = []
     for claim, ours, other in _claims(table):
         pair = (frame[frame["cell"] == way] for way in (other, ours))
-        ratio = interval(tables._paired(*pair, "token_seconds"))
-        rows.append({"claim": claim, "ours": ours, "other": other, **tables._named("ratio", ratio)})
+        ratio = interval(tables.paired(*pair, "token_seconds"))
+        rows.append({"claim": claim, "ours": ours, "other": other, **tables.named("ratio", ratio)})
     return pd.DataFrame(rows)
 
 
@@ -61,6 +62,12 @@ def _claims(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     assisted = _where(table, library="transformers", method="assisted")
     for pair in drafted.merge(assisted, on=["draft", "n_lookahead"], suffixes=("", "_other")).itertuples():
         yield "speculative over assisted generation", pair.way, pair.way_other
+    for _, ways in drafted.groupby("draft", sort=False):
+        auto = _where(ways, n_lookahead="auto")
+        fixed = ways.drop(auto.index)
+        if len(auto):
+            claim = "the best fixed k" if len(fixed) else "plain, with an untrained draft"
+            yield f'"auto" over {claim}', auto["way"].iloc[0], _best(fixed) if len(fixed) else plain
     ours, others = _where(table, library="ours"), _where(table, library="flashspec")
     if len(others):
         yield "best over flashspec's best", _best(ours), _best(others)

@@ -29,18 +29,19 @@ def acceptance(results: Results, experiment: str = "acceptance") -> pd.DataFrame
     Both with 95 % intervals over articles; tokens_per_round is what a round added on average.
     """
     frame = results.generations(experiment)
-    frame = frame[frame["draft"].notna() & (frame["repeat"] == 0)]
+    frame = frame[frame["n_lookahead"].notna() & (frame["repeat"] == 0)]
     rows = []
-    for (draft, k), cell in frame.groupby(["draft", "n_lookahead"], sort=False):
+    for (draft, lookup, k), cell in frame.groupby(["draft", "lookup", "n_lookahead"], sort=False, dropna=False):
         mean = interval(cell["acceptance"].dropna(), np.mean)
         rate = interval(cell[["accepted_tokens", "rejected_tokens"]].to_numpy(), pooled)
         rows.append(
             {
                 "draft": draft,
+                "lookup": lookup,
                 "n_lookahead": int(k),
                 "articles": len(cell),
-                **_named("mean_acceptance", mean),
-                **_named("pooled_acceptance", rate),
+                **named("mean_acceptance", mean),
+                **named("pooled_acceptance", rate),
                 "tokens_per_round": cell["tokens"].sum() / cell["rounds"].sum(),
             }
         )
@@ -78,14 +79,14 @@ def rates(results: Results) -> pd.DataFrame:
     rows = []
     for (session, model), cell in frame.groupby(["session", "model"], sort=False):
         base = frame[(frame["session"] == session) & (frame["model"] == largest)]
-        ratio = _paired(cell, base, "decode_seconds")
+        ratio = paired(cell, base, "decode_seconds")
         rows.append(
             {
                 "model": model,
                 "session": session,
                 "attention": cell["attention"].iloc[0],
                 "milliseconds": 1000 * cell["decode_seconds"].median(),
-                **_named("c", interval(ratio)),
+                **named("c", interval(ratio)),
             }
         )
     return pd.DataFrame(rows)
@@ -96,7 +97,7 @@ def fast_path_gain(results: Results) -> tuple[float, float, float]:
     frame = results.generations("rates")
     target = frame[frame["target"] == frame["target"].iloc[0]]
     cached, static = (target[target["session"] == session] for session in ("cached", "static"))
-    return interval(_paired(cached, static, "decode_seconds"))
+    return interval(paired(cached, static, "decode_seconds"))
 
 
 def speedups(results: Results, experiment: str) -> pd.DataFrame:
@@ -121,12 +122,13 @@ def speedups(results: Results, experiment: str) -> pd.DataFrame:
         rows.append(
             {
                 "draft": how["draft"],
+                "lookup": how["lookup"],
                 "n_lookahead": how["n_lookahead"],
                 **{name: how[name] for name in settings},
                 "articles": cell["prompt"].nunique(),
                 "token_milliseconds": 1000 * cell["token_seconds"].median(),
-                **_named("speed_up", interval(_paired(base, cell, "token_seconds"))),
-                **_named("decode_speed_up", interval(_paired(base, cell, "decode_seconds"))),
+                **named("speed_up", interval(paired(base, cell, "token_seconds"))),
+                **named("decode_speed_up", interval(paired(base, cell, "decode_seconds"))),
                 "acceptance": cell["acceptance"].mean(),
                 "same_text": (texts["token_ids"] == texts["token_ids_base"]).mean(),
                 **{name: cell[name].mean() for name in ("rouge1", "rouge2", "rougeL")},
@@ -149,13 +151,25 @@ def table1(results: Results, experiment: str = "table1") -> pd.DataFrame:
     alpha = counted.query("n_lookahead == 1").set_index("draft")["pooled_acceptance"]
     timed = timed[timed["draft"].notna()].drop(columns="acceptance")
     timed = timed.rename(columns={"articles": "timed_articles"}).astype({"n_lookahead": int})
-    table = counted.merge(timed, on=["draft", "n_lookahead"])
+    table = counted.merge(timed, on=["draft", "lookup", "n_lookahead"])
     table["c"] = table["draft"].map(cost)
     v = verification_cost(results, session) if session != "uncached" else {}
     table["predicted"] = [
         theory.speedup(alpha[draft], k, cost[draft], v=v[k] if v else 1.0)
         for draft, k in zip(table["draft"], table["n_lookahead"], strict=True)
     ]
+    return table
+
+
+def table1_lookup(results: Results) -> pd.DataFrame:
+    """Table 1 for drafters that look the text up, alone or before a draft model: as `table1`, in the static session.
+
+    drafter: its name; tokens_per_round counts rounds in which nothing was found, too.
+    """
+    timed = speedups(results, "table1_lookup").dropna(subset="n_lookahead").drop(columns=["acceptance", "articles"])
+    table = acceptance(results, "lookup").merge(timed, on=["draft", "lookup", "n_lookahead"])
+    names = ["lookup" if pd.isna(draft) else f"lookup, else {draft}" for draft in table["draft"]]
+    table.insert(0, "drafter", names)
     return table
 
 
@@ -232,12 +246,12 @@ def quality(results: Results) -> pd.Series:
     return results.frame("quality")[["rouge1", "rouge2", "rougeL"]].mean()
 
 
-def _paired(numerator: pd.DataFrame, denominator: pd.DataFrame, column: str) -> pd.Series:
+def paired(numerator: pd.DataFrame, denominator: pd.DataFrame, column: str) -> pd.Series:
     """The ratio of a column for each article: median over the repeats that ran in turn."""
     pairs = numerator.merge(denominator, on=["prompt", "repeat"], suffixes=("_n", "_d"))
     return (pairs[f"{column}_n"] / pairs[f"{column}_d"]).groupby(pairs["prompt"]).median()
 
 
-def _named(name: str, estimate: tuple[float, float, float]) -> dict[str, float]:
+def named(name: str, estimate: tuple[float, float, float]) -> dict[str, float]:
     value, low, high = estimate
     return {name: value, f"{name}_low": low, f"{name}_high": high}

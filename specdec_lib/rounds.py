@@ -1,0 +1,143 @@
+"""What a round costs: its forwards alone, the whole of it, and the bytes that must move for it.
+
+Forwards are timed in the order that a round has them, since one costs more after another model's than after its own,
+whose weights are still in the processor's cache.
+"""
+
+import time
+from itertools import cycle
+from statistics import median
+
+import torch
+
+from specdec_lib.calibration import RoundTimer
+from specdec_lib.decoders import SpeculativeDecoder
+from specdec_lib.drafters import ModelDrafter
+from specdec_lib.experiments import Study, progress
+from specdec_lib.models import LanguageModel
+from specdec_lib.profiles import Profile
+from specdec_lib.sessions import SESSIONS
+
+REPEATS = 11
+BUFFER = 2**28  # bytes that are read to measure a bandwidth: more than a processor's cache holds
+PLAIN = 0  # n_lookahead of a round without a draft
+
+
+def run(study: Study) -> None:
+    """Measure what is missing, in each session all drafts and look-aheads in turn, and write a row for each round.
+
+    The paper's own session is timed where Table 1 is timed in it; each repeat has a plain round to compare with.
+    """
+    done = study.results.done
+    missing = [
+        (repeat, session, draft, k)
+        for session, lookaheads in timed(study.profile).items()
+        for repeat in range(REPEATS)
+        for draft in study.profile.drafts
+        for k in (PLAIN, *lookaheads)
+        if ("rounds", f"{draft} {session}", f"k={k}", repeat, k) not in done
+    ]
+    if not missing:
+        return
+    study.results.register(study.environment)
+    bandwidth = read_bandwidth(study.device)
+    rounds = {
+        (session, draft): Round(study, session, draft)
+        for session, draft in dict.fromkeys((session, draft) for _, session, draft, _ in missing)
+    }
+    for repeat, session, draft, k in progress(missing, "rounds"):
+        study.results.append(
+            {
+                "environment": study.environment["id"],
+                "profile": study.profile.name,
+                "experiment": "rounds",
+                "cell": f"{draft} {session}",
+                "session": session,
+                "draft": draft,
+                "n_lookahead": k,
+                "prompt": f"k={k}",
+                "repeat": repeat,
+                "max_new_tokens": k,
+                "bandwidth": bandwidth,
+                **rounds[session, draft].measure(k),
+            }
+        )
+
+
+def timed(profile: Profile) -> dict[str, tuple[int, ...]]:
+    """The look-aheads that rounds are timed at, by session."""
+    uncached = profile.lookaheads if profile.table1_session == "uncached" else profile.uncached_lookaheads
+    return {"uncached": uncached, "cached": profile.lookaheads, "static": profile.lookaheads}
+
+
+class Round:
+    """One pair of models in one session, after the first article's prompt."""
+
+    def __init__(self, study: Study, session: str, draft: str):
+        attention = "eager" if session == "uncached" else "sdpa"
+        self.target, self.draft = (study.model(name, attention) for name in (study.profile.target, draft))
+        self.prompt = study.prompts[0]
+        decoder = SpeculativeDecoder(
+            self.target, ModelDrafter(self.draft), max(study.profile.lookaheads), session=session
+        )
+        self.whole = RoundTimer(decoder, self.prompt, cycle(self.prompt))
+        self.sessions = [SESSIONS[session](model) for model in (self.target, self.draft)]
+        for one in self.sessions:
+            one.extend(self.prompt, last=0)
+        for k in (PLAIN, *study.profile.lookaheads):  # warm up
+            self.measure(k)
+
+    def measure(self, k: int) -> dict[str, float]:
+        """Seconds of the forwards and of the whole, and bytes of weights, keys and values that the forwards read.
+
+        Each is the second of two, so that what is in the processor's cache is a like round's.
+        """
+        self._forwards(k)
+        draft_seconds, verify_seconds = self._forwards(k)
+        self.whole.restart()
+        self.whole.time(k)
+        return {
+            "draft_seconds": draft_seconds,
+            "verify_seconds": verify_seconds,
+            "round_seconds": sum(self.whole.time(k)),
+            "draft_bytes": k * bytes_read(self.draft, len(self.prompt)),
+            "verify_bytes": bytes_read(self.target, len(self.prompt)),
+        }
+
+    def _forwards(self, k: int) -> tuple[float, float]:
+        now, (target, draft) = self.whole.workspace.now, self.sessions
+        length = target.length
+        began = now()
+        for token in self.prompt[:k]:
+            draft.extend([token], last=1)
+        drafted = now()
+        target.extend(self.prompt[: k + 1])
+        verified = now()
+        for session in (target, draft):
+            session.rollback(length)
+        return drafted - began, verified - drafted
+
+
+def bytes_read(model: LanguageModel, length: int) -> int:
+    """Bytes that a forward of one token after `length` others can't do without: weights, keys and values.
+
+    Of an embedding that is no output layer as well it reads a row only, which is not counted.
+    """
+    module, config = model.module, model.module.config
+    weights = {weight.data_ptr(): weight.numel() * weight.element_size() for weight in module.parameters()}
+    embedding, head = module.get_input_embeddings().weight, module.get_output_embeddings().weight
+    if embedding.data_ptr() != head.data_ptr():
+        del weights[embedding.data_ptr()]
+    keys_and_values = 2 * config.num_hidden_layers * config.hidden_size * length * embedding.element_size()
+    return sum(weights.values()) + keys_and_values
+
+
+def read_bandwidth(device: str) -> float:
+    """Bytes a second at which memory is read: a sum over 256 MB, the median of nine."""
+    buffer = torch.ones(BUFFER // 4, device=device)
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        buffer.sum().item()
+        seconds.append(time.perf_counter() - began)
+    return BUFFER / median(seconds[1:])
