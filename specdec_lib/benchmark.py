@@ -1,6 +1,7 @@
 """`specdec benchmark`: one way of decoding over many articles, timed and scored, as the original's --benchmark."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, median
 
@@ -57,6 +58,7 @@ def _record(article: dict, prompt: str, runs: list[Generation]) -> dict:
         "seconds_per_token": seconds / len(first.token_ids),
         "accepted": first.accepted,
         "rejected": first.rejected,
+        "calibration": asdict(first.calibration) if first.calibration else None,
         "acceptance_rate": first.acceptance_rate,
         **score(first.text, article["summary"]),
         "log": _log(first),

@@ -78,13 +78,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _lookahead(value: str) -> int | str:
+    try:
+        return value if value == "auto" else int(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'give a whole number or "auto", not {value!r}') from None
+
+
 def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
     """The options that generate and benchmark share; the library judges their values."""
     add = parser.add_argument
     add("--decode", choices=["auto_regressive", "speculative"], default="speculative", help="(speculative)")
     add("--target-model", "-p", default="mini-target", metavar="MODEL", help="name, hub id or folder (mini-target)")
     add("--draft-model", "-q", default="mini-draft-4", metavar="MODEL", help="name, hub id or folder (mini-draft-4)")
-    add("--n-lookahead", "-k", type=int, default=5, metavar="K", help="tokens drafted in a round (5)")
+    add("--n-lookahead", "-k", type=_lookahead, default=5, metavar="K", help='tokens drafted in a round, or "auto" (5)')
     add("--temperature", type=float, default=0.0, metavar="T", help="0 takes the most likely token (0)")
     add("--top-k", type=int, metavar="N", help="draw from the N most likely tokens")
     add("--top-p", type=float, metavar="P", help="draw from the most likely tokens that hold P of the probability")
@@ -252,6 +259,7 @@ def _write_result(args: argparse.Namespace, text: str, generation) -> None:
         "acceptance_rate": generation.acceptance_rate,
         "accepted": generation.accepted,
         "rejected": generation.rejected,
+        "calibration": asdict(generation.calibration) if generation.calibration else None,
         "steps": [asdict(step) for step in generation.steps],
         "options": options,
     }

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from specdec_lib import published, tables
+from specdec_lib import published, round_tables, speed_tables, tables
 from specdec_lib.results import Results
 
 OURS, PAPER = "this run / この実行", "paper (RTX 3090) / 論文"
@@ -211,6 +211,52 @@ def acceptance_by_place(results: Results) -> Figure:
     return figure
 
 
+def round_parts(results: Results) -> Figure:
+    """Where the time of a round of three drafted tokens goes, in each session, and what a plain token takes there."""
+    rounds = round_tables.rounds(results).query("n_lookahead == 3")
+    parts = results.frame("rounds").query("n_lookahead in [0, 3]").groupby(["session", "draft", "n_lookahead"])
+    parts = parts[["draft_seconds", "verify_seconds", "round_seconds"]].median().mul(1000)
+    sessions = list(rounds["session"].unique())
+    figure, panels = _side_by_side(sessions, share=False)
+    for axes, session in zip(panels, sessions, strict=True):
+        drafts = list(rounds.query("session == @session")["draft"])
+        rows = parts.loc[session].xs(3, level="n_lookahead").loc[drafts]
+        rest = (rows["round_seconds"] - rows["draft_seconds"] - rows["verify_seconds"]).clip(lower=0)
+        left = pd.Series(0.0, drafts)
+        for label, part, colour in (
+            ("draft / ドラフト", rows["draft_seconds"], "#e0a030"),
+            ("verify / 検証", rows["verify_seconds"], "#2a788e"),
+            ("rest / その他", rest, "0.6"),
+        ):
+            axes.barh(drafts, part, left=left, color=colour, label=label)
+            left += part
+        plain = parts.loc[session].xs(0, level="n_lookahead")["round_seconds"].median()
+        axes.axvline(plain, color="black", linewidth=1, linestyle=":", label="a plain token / 通常の1トークン")
+        axes.set(xlabel="ms a round, k = 3 / 1ラウンドの時間")
+        axes.invert_yaxis()
+    for axes in panels[1:]:
+        axes.set_yticklabels([])
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+def speed(results: Results) -> Figure:
+    """Milliseconds a token of every library's ways, the prompt included: the best of each kind, fastest last."""
+    table = speed_tables.speed(results).query("draft != 'untrained'")
+    kinds = table.assign(drafter=table["drafter"].fillna("plain"))
+    best = kinds.loc[kinds.groupby(["library", "drafter"], sort=False)["token_milliseconds"].idxmin()]
+    best = best.sort_values("token_milliseconds", ascending=False)
+    palette = {"transformers": "0.6", "flashspec": "#e0a030", "original": "#b0b8d8", "ours": "#2a788e"}
+    figure, axes = plt.subplots(figsize=(7.5, 0.38 * len(best) + 1), layout="constrained")
+    axes.barh(best["way"], best["token_milliseconds"], color=best["library"].map(palette))
+    for place, value in enumerate(best["token_milliseconds"]):
+        axes.text(value, place, f" {value:.1f}", va="center", fontsize=8)
+    axes.set(xlabel="ms a token, prompt included / 1トークンの時間（プロンプトを含む）")
+    axes.tick_params(axis="y", labelsize=8)
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
 ALL = {
     "acceptance": acceptance_by_lookahead,
     "speedup": speedup_by_lookahead,
@@ -223,6 +269,8 @@ ALL = {
     "published_laws": published_laws,
     "frozen_context": frozen_context,
     "forward_cost": forward_cost,
+    "round_parts": round_parts,
+    "speed": speed,
 }
 
 
@@ -239,9 +287,9 @@ def _diagonal(axes: Axes, x: pd.Series, y: pd.Series) -> None:
     axes.plot(ends, ends, color="black", linewidth=1, linestyle=":")
 
 
-def _side_by_side(titles: Sequence[str] = (OURS, PAPER)) -> tuple[Figure, list[Axes]]:
+def _side_by_side(titles: Sequence[str] = (OURS, PAPER), share: bool = True) -> tuple[Figure, list[Axes]]:
     width = 5 * len(titles)
-    figure, axes = plt.subplots(1, len(titles), figsize=(width, 4), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, len(titles), figsize=(width, 4), sharey=share, layout="constrained")
     for ax, title in zip(axes, titles, strict=True):
         ax.set_title(title, fontsize=11)
     return figure, list(axes)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from specdec_lib import certainty, explanation, figures, markdown, speed_report, tables, theory
+from specdec_lib import certainty, explanation, figures, limit_report, markdown, speed_report, tables, theory
 from specdec_lib.markdown import brackets
 from specdec_lib.paths import DATA
 from specdec_lib.results import Results
@@ -32,6 +32,7 @@ def compose(results: Results) -> str:
     shapes = f"## Do the shapes agree?\n\n{verdicts(results)}"
     sections = [_head(results), shapes, explanation.section(results), _table1(results), _table2(results)]
     sections += [_quantization(results), certainty.section(results), _quality(results), _rates(results)]
+    sections += [limit_report.section(results)] if results.has("rounds") else []
     sections += [speed_report.section(results)] if results.has("speed") else []
     sections += [_references(results), _environment(results)]
     return "\n\n".join(section for section in sections if section) + "\n"

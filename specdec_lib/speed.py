@@ -40,7 +40,8 @@ class Way:
     @property
     def name(self) -> str:
         k = None if self.n_lookahead is None else f"k={self.n_lookahead}"
-        return " ".join(part for part in (self.library, self.method, self.draft, k, self.session) if part)
+        session = None if self.session == "auto" else self.session
+        return " ".join(part for part in (self.library, self.method, self.draft, k, session) if part)
 
 
 def ways(profile: Profile, device: str) -> tuple[Way, ...]:

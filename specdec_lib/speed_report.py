@@ -21,16 +21,17 @@ def section(results: Results) -> str:
     absent = "" if "flashspec" in versions else " flashspec was not installed for this run."
     return f"""## Speed beside other libraries
 
-Ours beside {libraries}, at temperature 0. One process, the same weights in memory ({weights}),
-every way in turn on each article ({articles} articles, each {repeats} times), {tokens} new tokens at most, after one
-unmeasured text each. Times are of the whole call, the prompt included.{absent}
+Ours beside {libraries}, at temperature 0. One process, the same weights in
+memory ({weights}), every way in turn on each article ({articles} articles, each {repeats} times), {tokens} new tokens
+at most, after one unmeasured text each. Times are of the whole call, the prompt included.{absent}
 
 *Assisted* drafts exactly k tokens a round, as ours does (constant schedule, confidence threshold 0); *assisted default*
 is as transformers comes (it would tune its threshold with scikit-learn, which this project doesn't install). The *auto*
 and *composite-g4* of flashspec look the continuation up in the text and draft where they find none, as our *lookup
 first* does; its *bandit* has one arm and drafts k tokens. *Original* is the structure of the study's loop in our code:
-frozen context, transformers' forward. *Over generate*: time a token of transformers' plain `generate` / of this way.
-*Same text*: equal to that of `generate`, token for token.
+frozen context, transformers' forward. *Untrained* is a draft of random weights, which no n_lookahead makes pay; k =
+*auto* chooses it for every round, by a calibration of this machine and by what was accepted. *Over generate*: time a
+token of transformers' plain `generate` / of this way. *Same text*: equal to that of `generate`, token for token.
 
 {markdown.table(HEAD, _ways(results))}
 

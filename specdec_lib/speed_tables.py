@@ -68,7 +68,8 @@ def _claims(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
         if len(auto):
             claim = "the best fixed k" if len(fixed) else "plain, with an untrained draft"
             yield f'"auto" over {claim}', auto["way"].iloc[0], _best(fixed) if len(fixed) else plain
-    ours, others = _where(table, library="ours"), _where(table, library="flashspec")
+    trained = table[table["draft"] != "untrained"]
+    ours, others = _where(trained, library="ours"), _where(trained, library="flashspec")
     if len(others):
         yield "best over flashspec's best", _best(ours), _best(others)
         ours, others = (_where(ways, drafter="model") for ways in (ours, others))

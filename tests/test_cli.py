@@ -105,6 +105,18 @@ def test_result_holds_text_tokens_times_and_steps(options, tmp_path, capsys):
     assert result["options"]["n_lookahead"] == 3
 
 
+def test_the_lookahead_may_be_left_to_the_decoder(options, tmp_path, capsys):
+    assert main([*options, "-k", "3"]) == 0
+    given = capsys.readouterr().out
+    assert main([*options, "-k", "auto", "--output-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == given
+    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert result["calibration"]["verification"][0] == 1
+    assert result["options"]["n_lookahead"] == "auto"
+    assert main([*options, "-k", "many"]) == 2
+    assert "give a whole number or \"auto\", not 'many'" in capsys.readouterr().err
+
+
 def test_long_input_is_cut_with_a_notice(options, tmp_path, capsys):
     assert main([*options, "--max-text-length", "2", "--output-dir", str(tmp_path)]) == 0
     assert "only the first 2 of 3 input tokens are read" in capsys.readouterr().err

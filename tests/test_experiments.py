@@ -13,6 +13,9 @@ from specdec_lib import (
     parameters,
     published,
     report,
+    round_tables,
+    rounds,
+    speed,
     tables,
     ties,
 )
@@ -43,8 +46,11 @@ def study(tmp_path_factory):
     study = Study(TINY, "cpu", folder=tmp_path_factory.mktemp("tiny"))
     for name in study.experiments:
         study.run(name)
-    for module in (forwards, frequencies, ties):
-        module.run(study)
+    with pytest.MonkeyPatch.context() as few:
+        few.setattr(rounds, "REPEATS", 2)
+        few.setattr(speed, "NEW_TOKENS", 4)
+        for module in (forwards, frequencies, ties, rounds, speed):
+            module.run(study)
     return study
 
 
@@ -86,6 +92,43 @@ def test_replayed_acceptance_is_that_of_real_decoding(study):
     assert len(both) == TINY.timed_articles * len(TINY.drafts) * len(TINY.lookaheads)
     for column in columns:
         assert (both[column] == both[f"{column}_decoded"]).all(), column
+
+
+def test_replayed_lookup_is_that_of_real_decoding(study):
+    replayed = study.results.frame("lookup")
+    decoded = study.results.frame("table1_lookup").dropna(subset="n_lookahead")
+    for frame in (replayed, decoded):
+        frame["draft"] = frame["draft"].fillna("none")
+    both = replayed.merge(decoded, on=["prompt", "draft", "n_lookahead"], suffixes=("", "_decoded"))
+    assert len(both) == TINY.timed_articles * 3 * len(TINY.lookaheads)
+    for column in ("token_ids", "drafted", "accepted", "kinds"):
+        assert (both[column] == both[f"{column}_decoded"]).all(), column
+    assert set(tables.table1_lookup(study.results)["drafter"]) == {
+        "lookup",
+        "lookup, else mini-draft-1",
+        "lookup, else mini-draft-4",
+    }
+
+
+def test_rounds_are_compared_with_their_own_forwards(study):
+    table = round_tables.rounds(study.results)
+    assert len(table) == len(TINY.drafts) * (3 + 4 + 4)  # uncached at k = 1, 3, the others at 1, 3, 7, and plain rounds
+    plain = table.query("n_lookahead == 0")
+    assert (plain["v"] == 1).all()
+    assert plain["c"].isna().all()
+    assert table.query("n_lookahead > 0")["c"].gt(0).all()
+    assert table["share"].isna().equals(table["session"] == "uncached")
+    reached = round_tables.reached(study.results, "table1_static")
+    allowed = reached["tokens_per_round"] / (reached["v"] + reached["n_lookahead"] * reached["c"])
+    assert reached["allowed"].tolist() == pytest.approx(allowed.tolist())
+    assert len(reached) == len(TINY.drafts) * len(TINY.lookaheads)
+
+
+def test_a_second_run_times_no_round_again(study, monkeypatch):
+    monkeypatch.setattr(rounds, "REPEATS", 2)
+    before = len(study.results.rows)
+    rounds.run(Study(TINY, "cpu", folder=study.results.folder))
+    assert len(Study(TINY, "cpu", folder=study.results.folder).results.rows) == before
 
 
 def test_replayed_frozen_acceptance_is_that_of_real_decoding(study):
