@@ -33,15 +33,20 @@ class RoundTimer:
     def __init__(self, decoder: "SpeculativeDecoder", prompt: Sequence[int], continuation: Iterable[int]):
         self.workspace = Workspace(decoder.target, decoder.open_session, decoder.drafter, Sampling(), GreedyChance())
         self.prompt, self.continuation = list(prompt), iter(continuation)
+        self.context = decoder.narrowest.context
         self.restart()
 
     def restart(self) -> None:
         """Go back to the prompt alone."""
         self.workspace.start(self.prompt, drafts=True)
+        self.length = len(self.prompt)
 
     @torch.inference_mode()
     def time(self, k: int) -> tuple[float, float]:
-        """Seconds of drafting k tokens and of verifying them."""
+        """Seconds of drafting k tokens and of verifying them, after the prompt alone where the context is full."""
+        if self.length + k > self.context:
+            self.restart()
+        self.length += 1
         workspace, token = self.workspace, next(self.continuation)
         began = workspace.now()
         drafted, draft = workspace.propose(k)
@@ -58,12 +63,10 @@ def calibrate(decoder: "SpeculativeDecoder") -> Calibration:
 
     A model's rounds are measured where a lookup before it finds nothing, a lookup's where it finds all it may.
     """
-    ks = range(LARGEST + 1)
-    later = (REPEATS + 2) * len(ks)
-    prompt = [
-        7919 * place % decoder.target.vocab_size for place in range(min(CONTEXT, decoder.narrowest.context - later))
-    ]
-    new = (7919 * place % decoder.target.vocab_size for place in count(len(prompt)))
+    half, vocab_size = decoder.narrowest.context / 2, decoder.target.vocab_size
+    ks = range(int(min(LARGEST, half)) + 1)
+    prompt = [7919 * place % vocab_size for place in range(int(min(CONTEXT, half)))]
+    new = (7919 * place % vocab_size for place in count(len(prompt)))
     timer = RoundTimer(decoder, prompt, new if models_of(decoder.drafter) else cycle(prompt))
     for k in (*ks, *ks):  # warm up, and record
         timer.time(k)

@@ -144,7 +144,7 @@ def test_a_terminal_is_coloured_unless_no_color_is_set(options, capsys, monkeypa
     ("extra", "words"),
     [
         (["-k", "0"], "n_lookahead must be a whole number"),
-        (["-k", "many"], "invalid int value: 'many'"),
+        (["-k", "many"], 'give a whole number or "auto"'),
         (["--max-new-tokens", "0"], "max_new_tokens must be a whole number"),
         (["--max-new-tokens", "64"], "shorten the prompt or lower max_new_tokens"),
         (["--max-text-length", "0"], "max_text_length must be at least 1"),
