@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from specdec_lib.drafters import models_of
+from specdec_lib.drafters import catch_up, models_of
 from specdec_lib.lookahead import Calibration
 from specdec_lib.sampling import GreedyChance, Sampling
 from specdec_lib.workspace import Workspace
@@ -43,7 +43,7 @@ class RoundTimer:
 
     @torch.inference_mode()
     def time(self, k: int) -> tuple[float, float]:
-        """Seconds of drafting k tokens and of verifying them, after the prompt alone where the context is full."""
+        """Seconds of drafting k tokens, and of verifying them and moving on; anew from the prompt in a full context."""
         if self.length + k > self.context:
             self.restart()
         self.length += 1
@@ -53,9 +53,10 @@ class RoundTimer:
         proposed = workspace.now()
         result, *_ = workspace.verify(drafted, draft)
         workspace.read(result)
-        verified = workspace.now()
         workspace.confirm([token], torch.tensor([token], device=workspace.device), len(drafted))
-        return proposed - began, verified - proposed
+        ended = workspace.now()
+        catch_up(workspace.drafter)  # or a draft after a plain round would have more to read than one after its own
+        return proposed - began, ended - proposed
 
 
 def calibrate(decoder: "SpeculativeDecoder") -> Calibration:

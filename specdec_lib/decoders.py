@@ -1,6 +1,5 @@
 """The loop: plain decoding, and speculative decoding of Leviathan et al. 2023 and Chen et al. 2023."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -110,7 +109,7 @@ class Decoding:
         prompt_ids: list[int],
         max_new_tokens: int,
         trace: bool = False,
-        done: Callable[[Workspace], None] = lambda workspace: None,
+        done: Callable[[Workspace], None] | None = None,
     ):
         self.workspace, self.lookahead, self.prompt_ids = workspace, lookahead, prompt_ids
         self.max_new_tokens, self.trace, self._done = max_new_tokens, trace, done
@@ -127,16 +126,17 @@ class Decoding:
         k, remaining = self.lookahead.choose(), self.max_new_tokens
         self.workspace.start(self.prompt_ids, drafts=k > 0)
         self.prompt_seconds = self.workspace.now() - began
-        while remaining > 0:
+        while True:
             step = self._round(min(k, remaining - 1))
             self.lookahead.learn(step.accepted, step.rejected)
-            k = self.lookahead.choose()
             self.steps.append(step)
             yield step
-            if step.tokens[-1] in self.target.end_ids:
-                break
             remaining -= len(step.tokens)
-        self._done(self.workspace)
+            if remaining <= 0 or step.tokens[-1] in self.target.end_ids:
+                break
+            k = self.lookahead.choose()
+        if self._done:
+            self._done(self.workspace)
 
     @property
     def generation(self) -> Generation:
@@ -213,7 +213,7 @@ class SpeculativeDecoder:
             check_pair(self.target, draft)
         self.drafter = follow(drafter, self.open_session)
         self._tally = Tally()
-        self._idle: dict[Sampling, list[Workspace]] = defaultdict(list)
+        self._idle: list[Workspace] = []
         self.narrowest = min([self.target, *models_of(drafter)], key=lambda reader: reader.context)
 
     def generate(
@@ -254,14 +254,19 @@ class SpeculativeDecoder:
         """
         prompt_ids = self._prompt_ids(prompt, max_new_tokens)
         sampling = Sampling(temperature, top_k, top_p)
-        idle = self._idle[sampling] if chance is None else []
-        if idle:
-            workspace = idle.pop()
-            workspace.chance.restart(seed)
+        if chance is None:
+            workspace, done = self._workspace(sampling, seed), self._keep
         else:
-            chance = chance or (GreedyChance() if sampling.greedy else SeededChance(seed, self.target.device))
-            workspace = Workspace(self.target, self.open_session, self.drafter, sampling, chance)
-        return Decoding(workspace, self._lookahead(sampling), prompt_ids, max_new_tokens, trace, self._done)
+            workspace, done = Workspace(self.target, self.open_session, self.drafter, sampling, chance), None
+        return Decoding(workspace, self._lookahead(sampling), prompt_ids, max_new_tokens, trace, done)
+
+    def _workspace(self, sampling: Sampling, seed: int) -> Workspace:
+        if self._idle and self._idle[-1].sampling == sampling:
+            workspace = self._idle.pop()
+            workspace.chance.restart(seed)
+            return workspace
+        chance = GreedyChance() if sampling.greedy else SeededChance(seed, self.target.device)
+        return Workspace(self.target, self.open_session, self.drafter, sampling, chance)
 
     def _lookahead(self, sampling: Sampling) -> Lookahead:
         if self.n_lookahead != "auto":
@@ -275,10 +280,10 @@ class SpeculativeDecoder:
             self._calibration = calibrate(self)
         return self._calibration
 
-    def _done(self, workspace: Workspace) -> None:
-        """Keep what was recorded for another text."""
-        if workspace.recorded:
-            self._idle[workspace.sampling].append(workspace)
+    def _keep(self, workspace: Workspace) -> None:
+        """Keep what was recorded for another text that is sampled alike."""
+        if workspace.keeps:
+            self._idle = [idle for idle in self._idle if idle.sampling == workspace.sampling] + [workspace]
 
     def _prompt_ids(self, prompt: str | Sequence[int], max_new_tokens: int) -> list[int]:
         _check_count("max_new_tokens", max_new_tokens)

@@ -71,7 +71,7 @@ class ModelDrafter:
         session = renewed(self._session, self.open_session or fastest_session, self.model)
         if session is not self._session or chance is not self._chance or sampling != self._sampling:
             self._session, self._sampling, self._chance = session, sampling, chance
-            self._draft = Repeated(self._drafted, [session], chance)
+            self._draft = Repeated(session, chance)
         self._text = list(token_ids)
 
     def catch_up(self) -> None:
@@ -87,7 +87,7 @@ class ModelDrafter:
     def propose(self, k: int) -> tuple[Tensor, Tensor]:
         if len(self._text) - self._session.length > 2:  # more than one round ago
             self.catch_up()
-        return self._draft(k, torch.tensor(self._text[self._session.length :]))
+        return self._draft(self._drafted, k, torch.tensor(self._text[self._session.length :]))
 
     def _drafted(self, k: int, unread: Tensor) -> tuple[Tensor, Tensor]:
         tokens, rows = [], []
@@ -98,7 +98,8 @@ class ModelDrafter:
                 tokens.append(logits.argmax(-1))
             else:
                 rows.append(self._sampling.distribution(logits))
-                tokens.append(self._chance.draw(rows[-1][0]))
+                drawn = self._chance.draw(rows[-1][0])
+                tokens.append(drawn.clamp(max=self.model.vocab_size - 1))  # beyond it where a row holds no numbers
             if self.context == "growing":
                 context = tokens[-1]
             else:  # the same question again

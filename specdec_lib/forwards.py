@@ -1,9 +1,6 @@
 """What one forward costs: each model, 1 to 8 tokens at once over a cached prompt. Gives c and v(k) their parts."""
 
-import time
-
-import torch
-
+from specdec_lib.clock import now
 from specdec_lib.experiments import Study
 from specdec_lib.sessions import SESSIONS, Session
 
@@ -59,15 +56,8 @@ def run(study: Study) -> None:
 def _time(session: Session, tokens: list[int]) -> float:
     """Seconds of one forward, which is taken back."""
     length = session.length
-    _synchronize(session.device)
-    began = time.perf_counter()
+    began = now(session.device)
     session.extend(tokens)
-    _synchronize(session.device)
-    seconds = time.perf_counter() - began
+    seconds = now(session.device) - began
     session.rollback(length)
     return seconds
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

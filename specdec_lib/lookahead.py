@@ -84,6 +84,7 @@ class Adaptive:
     def choose(self) -> int:
         tally = self.tally
         if k := self.calibration.best(tally.accepted / tally.judged):
+            self._plain, tally.patience = 0, Tally.patience
             return k
         self._plain += 1
         if self._plain <= tally.patience:

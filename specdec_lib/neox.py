@@ -17,8 +17,16 @@ _PREPARED: WeakKeyDictionary[GPTNeoXForCausalLM, "Prepared"] = WeakKeyDictionary
 
 
 def supports(module: nn.Module) -> bool:
-    """Whether StaticNeoX computes this model: GPT-NeoX, with the attention it does itself."""
-    return isinstance(module, GPTNeoXForCausalLM) and module.config._attn_implementation == "sdpa"
+    """Whether StaticNeoX computes this model: GPT-NeoX on one device, with the attention it does itself.
+
+    Not where the rotation depends on how long the text is, as tables can't follow that.
+    """
+    return (
+        isinstance(module, GPTNeoXForCausalLM)
+        and module.config._attn_implementation == "sdpa"
+        and (module.config.rope_parameters or {}).get("rope_type") not in ("longrope", "dynamic")
+        and len({weight.device for weight in module.parameters()}) == 1
+    )
 
 
 class Norm:
@@ -60,8 +68,7 @@ class Prepared:
         half = sin.shape[-1] // 2
         # A rotation adds the halves swapped, the first of them negative: the sign goes into the table.
         self.cos, self.sin = cos[:, None, None], torch.cat([-sin[:, :half], sin[:, half:]], -1)[:, None, None]
-        # What a token sees, to be added to its scores: 0 up to itself, then -∞.
-        self.seen = torch.full((context, context), float("-inf")).triu(1).to(self.embedding)
+        self.places = torch.arange(context, device=module.device)
 
 
 def _state(module: nn.Module) -> list[tuple]:
@@ -70,7 +77,10 @@ def _state(module: nn.Module) -> list[tuple]:
 
 
 def prepared(module: GPTNeoXForCausalLM) -> Prepared:
-    """Made once a model, and again when its weights have changed."""
+    """Made once a model, and again when its weights have changed.
+
+    A change that PyTorch keeps no count of (through `.data`, or in inference mode) is not seen: load the model anew.
+    """
     if module not in _PREPARED or _PREPARED[module].state != _state(module):
         _PREPARED[module] = Prepared(module)
     return _PREPARED[module]
@@ -95,7 +105,7 @@ class StaticNeoX:
         model = self.model
         cos, sin = model.cos[place], model.sin[place]
         alone = isinstance(place, slice) and (len(tokens) == 1 or place.start == 0)  # sdpa knows these two masks
-        mask = None if alone else model.seen[place, :end]
+        mask = None if alone else self._unseen(place, end)
         hidden = model.embedding[tokens]  # (n, width)
         for layer, cache in zip(model.layers, self.cache, strict=True):
             qkv = self._rotated(layer.qkv(layer.before_attention(hidden)), cos, sin)
@@ -108,6 +118,11 @@ class StaticNeoX:
                 hidden = layer.dense.plus(attended, hidden)
                 hidden = layer.down.plus(layer.activated(layer.before_mlp(hidden)), hidden)
         return model.head(model.norm(hidden[len(tokens) - last :]))
+
+    def _unseen(self, place: slice | Tensor, end: int) -> Tensor:
+        """What is added to the scores (n, end) of tokens at `place`: 0 up to their own, then -∞."""
+        later = self.model.places[:end] > self.model.places[place].unsqueeze(-1)
+        return torch.zeros(later.shape, dtype=self.cache.dtype, device=later.device).masked_fill_(later, -torch.inf)
 
     def _rotated(self, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Queries, keys and values (n, heads, 3, head) from qkv (n, 3 width), the first two turned by position."""

@@ -4,22 +4,25 @@ Forwards are timed in the order that a round has them, since one costs more afte
 whose weights are still in the processor's cache.
 """
 
-import time
 from itertools import cycle
 from statistics import median
 
 import torch
+from torch import Tensor
 
 from specdec_lib.calibration import RoundTimer
+from specdec_lib.clock import now
 from specdec_lib.decoders import SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
 from specdec_lib.experiments import Study, progress
+from specdec_lib.graphs import Repeated
 from specdec_lib.models import LanguageModel
 from specdec_lib.profiles import Profile
-from specdec_lib.sessions import SESSIONS
+from specdec_lib.sampling import GreedyChance
+from specdec_lib.sessions import SESSIONS, Session
 
 REPEATS = 11
-BUFFER = 2**28  # bytes that are read to measure a bandwidth: more than a processor's cache holds
+BUFFER = 2**29  # bytes that are read to measure a bandwidth: more than a processor's cache holds
 PLAIN = 0  # n_lookahead of a round without a draft
 
 
@@ -81,9 +84,7 @@ class Round:
             self.target, ModelDrafter(self.draft), max(study.profile.lookaheads), session=session
         )
         self.whole = RoundTimer(decoder, self.prompt, cycle(self.prompt))
-        self.sessions = [SESSIONS[session](model) for model in (self.target, self.draft)]
-        for one in self.sessions:
-            one.extend(self.prompt, last=0)
+        self.forwards = [Forwards(SESSIONS[session](model), self.prompt) for model in (self.target, self.draft)]
         for k in (PLAIN, *study.profile.lookaheads):  # warm up
             self.measure(k)
 
@@ -105,17 +106,29 @@ class Round:
         }
 
     def _forwards(self, k: int) -> tuple[float, float]:
-        now, (target, draft) = self.whole.workspace.now, self.sessions
-        length = target.length
-        began = now()
-        for token in self.prompt[:k]:
-            draft.extend([token], last=1)
-        drafted = now()
-        target.extend(self.prompt[: k + 1])
-        verified = now()
-        for session in (target, draft):
-            session.rollback(length)
+        target, draft = self.forwards
+        tokens = torch.tensor(self.prompt[: k + 1])
+        began = now(self.target.device)
+        for place in range(k):
+            draft.extend(tokens[place : place + 1])
+        drafted = now(self.target.device)
+        target.extend(tokens)
+        verified = now(self.target.device)
+        for forwards in (target, draft):
+            forwards.session.rollback(len(self.prompt))
         return drafted - began, verified - drafted
+
+
+class Forwards:
+    """A session's forwards after a prompt, with nothing drawn; recorded where rounds are."""
+
+    def __init__(self, session: Session, prompt: list[int]):
+        self.session, self._repeat = session, Repeated(session, GreedyChance())
+        session.extend(prompt, last=0)
+
+    @torch.inference_mode()
+    def extend(self, tokens: Tensor) -> None:
+        self._repeat(lambda _, tokens: (self.session.extend(tokens),), 0, tokens)
 
 
 def bytes_read(model: LanguageModel, length: int) -> int:
@@ -133,11 +146,11 @@ def bytes_read(model: LanguageModel, length: int) -> int:
 
 
 def read_bandwidth(device: str) -> float:
-    """Bytes a second at which memory is read: a sum over 256 MB, the median of nine."""
+    """Bytes a second at which memory is read: a sum over 512 MB, the median of nine."""
     buffer = torch.ones(BUFFER // 4, device=device)
     seconds = []
     for _ in range(10):
-        began = time.perf_counter()
-        buffer.sum().item()
-        seconds.append(time.perf_counter() - began)
+        began = now(buffer.device)
+        buffer.sum()
+        seconds.append(now(buffer.device) - began)
     return BUFFER / median(seconds[1:])

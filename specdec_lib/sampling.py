@@ -40,6 +40,11 @@ class Sampling:
         scores = scores - scores.amax(-1, keepdim=True)  # so that no temperature, however low, overflows
         return self._warpers(torch.finfo(scores.dtype).tiny)(None, scores).softmax(-1)
 
+    def best(self, logits: Tensor) -> Tensor:
+        """The most likely tokens (rows,); beyond the vocabulary where logits (rows, vocab) are not numbers."""
+        largest, best = logits.max(-1)
+        return best.masked_fill(largest.isnan(), logits.shape[-1])
+
     def _warpers(self, coldest: float) -> LogitsProcessorList:
         warpers = LogitsProcessorList()
         if self.temperature != 1:

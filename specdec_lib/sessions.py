@@ -112,12 +112,14 @@ class StaticSession:
             )
         self.device, self.vocab_size, self.context = model.device, model.vocab_size, model.context
         self.length = self.room = 0
-        self._forward = neox.StaticNeoX(model.module)
-        self.recorder = recorder or recorder_for(model.device)
+        self._module, self._forward = model.module, neox.StaticNeoX(model.module)
+        self.recorder = recorder or (
+            None if model.bits == 8 else recorder_for(model.device)
+        )  # LLM.int8() asks the host
         if self.recorder:
             self._position = torch.zeros(1, dtype=torch.long, device=self.device)  # length, on the device
             self._offsets = torch.arange(self.context, device=self.device)
-            self._forward.cache.zero_()  # a masked place counts nothing times what is there, which must be a number
+            self.renew()
 
     def extend(self, token_ids: Sequence[int] | Tensor, last: int | None = None) -> Tensor:
         new = torch.as_tensor(token_ids, dtype=torch.long, device=self.device)
@@ -140,6 +142,17 @@ class StaticSession:
             self._position -= self.length - length
         self.length = length
 
+    def renew(self) -> None:
+        """Stand at the beginning, as if newly opened."""
+        self.restart(0)
+        self.room = 0
+        self._forward.cache.zero_()  # a masked place counts nothing times what is there, which must be a number
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the model's weights are those that this session was opened on."""
+        return self._forward.model is neox.prepared(self._module)
+
     def restart(self, length: int) -> None:
         """Stand at `length` on host and device, whatever an interrupted recording left."""
         self.length = length
@@ -153,9 +166,8 @@ class StaticSession:
 
 def renewed(session: Session | None, open_session: Callable[[LanguageModel], Session], model: LanguageModel) -> Session:
     """A session for another text: the same one where rounds are recorded on it, else a new one."""
-    if getattr(session, "recorder", None):
-        session.restart(0)
-        session.room = 0
+    if getattr(session, "recorder", None) and session.is_current:
+        session.renew()
         return session
     return open_session(model)
 

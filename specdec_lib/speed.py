@@ -1,7 +1,6 @@
 """Speed beside other libraries: the same articles decoded in every way in turn, by ours and by theirs."""
 
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -9,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from specdec_lib.clock import now
 from specdec_lib.decoders import AutoregressiveDecoder, SpeculativeDecoder
 from specdec_lib.drafters import Drafter, FirstDrafter, ModelDrafter, PromptLookupDrafter
 from specdec_lib.experiments import Study, progress
@@ -68,8 +68,8 @@ def ways(profile: Profile, device: str) -> tuple[Way, ...]:
 def run(study: Study) -> None:
     """Measure what is missing, article by article, every way in turn, and write a row for each.
 
-    Each way first decodes the longest prompt once, unmeasured: what compiles does so for the longest text. Without
-    flashspec its ways are left out, with a notice.
+    Each way first decodes the longest and the shortest prompt, unmeasured: what compiles or records does so then.
+    Without flashspec its ways are left out, with a notice.
     """
     missing = list(_missing(study))
     if not has_flashspec() and any(way.library == "flashspec" for way, *_ in missing):
@@ -80,13 +80,14 @@ def run(study: Study) -> None:
     study.results.register(study.environment)
     peers = Peers(study.model(study.profile.target))
     decoders = {way: _build(study, peers, way) for way in dict.fromkeys(way for way, *_ in missing)}
-    longest = max((study.prompts[article] for _, article, _ in missing), key=len)
+    prompts = sorted((study.prompts[article] for _, article, _ in missing), key=len)
     for decode in decoders.values():
-        decode(longest, NEW_TOKENS)
+        for prompt in (prompts[-1], prompts[0]):
+            decode(prompt, NEW_TOKENS)
     for way, article, repeat in progress(missing, "speed"):
-        began = _now(peers.target.device)
+        began = now(peers.target.device)
         token_ids = decoders[way](study.prompts[article], NEW_TOKENS)
-        seconds = _now(peers.target.device) - began
+        seconds = now(peers.target.device) - began
         study.results.append(
             {
                 "environment": study.environment["id"],
@@ -156,9 +157,3 @@ def untrained(model: LanguageModel) -> LanguageModel:
         torch.manual_seed(0)
         module = type(model.module)(model.module.config).eval()
     return replace(model, module=module.to(model.device, model.module.dtype), name=UNTRAINED)
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

@@ -1,12 +1,12 @@
 """What one text needs while it is decoded: the target's session, a drafter, and a round's work on the device."""
 
 import copy
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from specdec_lib.clock import now
 from specdec_lib.drafters import Drafter, NoDrafter, catch_up
 from specdec_lib.graphs import Repeated
 from specdec_lib.models import LanguageModel
@@ -35,7 +35,7 @@ class Workspace:
         """Read a prompt, all but its last token; the drafter reads it now if it drafts in the first round."""
         session = renewed(self.session, self.open_session, self.target)
         if session is not self.session:
-            self.session, self._verify = session, Repeated(self._verified, session, self.chance)
+            self.session, self._verify = session, Repeated(session, self.chance)
         if len(prompt_ids) > 1:
             session.extend(prompt_ids[:-1], last=0)
         self.drafter.start(prompt_ids, self.sampling, self.chance)
@@ -44,9 +44,9 @@ class Workspace:
         self._unread = torch.tensor(prompt_ids[-1:], device=self.device)  # text the session has not seen
 
     @property
-    def recorded(self) -> bool:
-        """Whether rounds are recorded here, so that another text is decoded faster."""
-        return bool(self._verify.record)
+    def keeps(self) -> bool:
+        """Whether recordings are kept here for another text."""
+        return getattr(self.session, "recorder", None) is not None
 
     def propose(self, k: int) -> tuple[Tensor, Tensor]:
         """At most k drafted tokens (m,) and the distributions (m, vocab) that each was drawn from."""
@@ -61,17 +61,20 @@ class Workspace:
         Returns count of accepted tokens, next token and drafted tokens in one tensor (m + 2,), for the one look that
         the host takes at a round; the target's logits (m + 1, vocab); the random numbers (m,), None at temperature 0.
         """
-        return self._verify(len(drafted), self._unread, drafted, draft)
+        inputs = [self._unread, drafted]
+        if len(drafted) and not self.sampling.greedy:
+            inputs.append(draft)
+        return self._verify(self._verified, len(drafted), *inputs)
 
-    def _verified(self, m: int, unread: Tensor, drafted: Tensor, draft: Tensor) -> tuple[Tensor | None, ...]:
+    def _verified(self, m: int, unread: Tensor, drafted: Tensor, *draft: Tensor) -> tuple[Tensor | None, ...]:
         drafted = drafted.to(self.device)
         logits = self.session.extend(torch.cat([unread, drafted]), last=m + 1)
         if self.sampling.greedy:
-            count, next_token = verify_greedy(logits.argmax(-1), drafted)
+            count, next_token = verify_greedy(self.sampling.best(logits), drafted)
             return torch.cat([count.view(1), next_token, drafted]), logits, None
         target = self.sampling.distribution(logits)
-        draft = draft.to(target) if m else target[:0]
-        count, next_token = verify(target, draft, drafted, self.chance)
+        rows = draft[0].to(target) if draft else target[:0]
+        count, next_token = verify(target, rows, drafted, self.chance)
         return torch.cat([count.view(1), next_token, drafted]), logits, getattr(self.chance, "uniforms", None)
 
     def read(self, result: Tensor) -> list[int]:
@@ -92,6 +95,4 @@ class Workspace:
 
     def now(self) -> float:
         """The time in seconds when all work so far is done."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+        return now(self.device)

@@ -492,12 +492,27 @@ def test_an_empty_text_is_refused(words):
             AutoregressiveDecoder(target).generate(prompt)
 
 
-def test_probabilities_that_are_not_numbers_are_refused(draft):
-    broken = tiny_module("neox")
+@pytest.fixture
+def broken():
+    module = tiny_module("neox")
     with torch.no_grad():
-        broken.get_output_embeddings().weight.fill_(float("nan"))
-    with pytest.raises(ValueError, match="not numbers"):
-        SpeculativeDecoder(broken, ModelDrafter(draft), 2).generate(PROMPT, 5, temperature=1.0)
+        module.get_output_embeddings().weight.fill_(float("nan"))
+    return module
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_probabilities_that_are_not_numbers_are_refused(broken, draft, temperature):
+    for decoder in (SpeculativeDecoder(broken, ModelDrafter(draft), 2), AutoregressiveDecoder(broken)):
+        with pytest.raises(ValueError, match="not numbers"):
+            decoder.generate(PROMPT, 5, temperature=temperature)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_draft_that_gives_no_numbers_is_never_believed(target, broken, temperature):
+    out = SpeculativeDecoder(target, ModelDrafter(broken), 2).generate(PROMPT, 20, temperature=temperature)
+    assert len(out.token_ids) == 20
+    if temperature == 0:
+        assert out.token_ids == reference(target, PROMPT, 20)
 
 
 @pytest.mark.parametrize("k", [0, -1])

@@ -1,6 +1,8 @@
 """Recorded rounds. The recorder of this file keeps the tensor operations of a run and repeats them, with every number
 that the host had put in: what a CUDA graph does, on any device. A round that needs the host meanwhile goes wrong."""
 
+import gc
+
 import pytest
 import torch
 from conftest import perturbed, tiny_module
@@ -10,6 +12,7 @@ from torch.utils._pytree import tree_map
 from specdec_lib.decoders import AutoregressiveDecoder, SpeculativeDecoder
 from specdec_lib.drafters import FirstDrafter, ModelDrafter, PromptLookupDrafter
 from specdec_lib.models import as_language_model
+from specdec_lib.sampling import SeededChance
 from specdec_lib.sessions import StaticSession
 
 PROMPT = [3, 1, 4, 1, 5, 9, 2, 6]
@@ -64,6 +67,61 @@ def draft(target):
 
 def recording(recorder):
     return lambda model: StaticSession(model, recorder)
+
+
+def test_the_draft_loop_is_recorded_as_well_as_the_verification(target, draft):
+    drafts, verifications = Recorder(), Recorder()
+    drafter = ModelDrafter(draft, session=recording(drafts))
+    decoder = SpeculativeDecoder(target, drafter, 3, session=recording(verifications))
+    rounds = len(decoder.generate(PROMPT, 40).steps)
+    assert drafts.recorded + drafts.repeated > rounds - 3
+    assert (drafts.recorded, verifications.recorded) == (1, 1)
+
+
+def test_a_failed_recording_is_not_tried_again(target):
+    tried = []
+
+    def broken(work, generators):
+        tried.append(work)
+        raise RuntimeError("no")
+
+    decoder = AutoregressiveDecoder(target, session=recording(broken))
+    with pytest.warns(RuntimeWarning, match="not recorded"):
+        texts = [decoder.generate(PROMPT, 20).token_ids for _ in range(3)]
+    assert texts == [AutoregressiveDecoder(target).generate(PROMPT, 20).token_ids] * 3
+    assert len(tried) == 1
+
+
+def test_weights_that_change_are_recorded_anew():
+    target = as_language_model(tiny_module("neox"))
+    decoder = AutoregressiveDecoder(target, session=recording(Recorder()))
+    decoder.generate(PROMPT, 20)
+    before = decoder.generate(PROMPT, 20).token_ids
+    with torch.no_grad():
+        target.module.gpt_neox.layers[0].mlp.dense_h_to_4h.weight.mul_(1.5)
+    after = decoder.generate(PROMPT, 20).token_ids
+    assert after == AutoregressiveDecoder(target, session="cached").generate(PROMPT, 20).token_ids != before
+
+
+def test_a_callers_own_chance_is_not_kept(target, draft):
+    decoder = SpeculativeDecoder(target, ModelDrafter(draft), 3, session=recording(Recorder()))
+    first = decoder.generate(PROMPT, 30, **SAMPLED).token_ids
+    list(decoder.stream(PROMPT, 30, 0.9, 20, 0.95, chance=SeededChance(8)))
+    assert decoder.generate(PROMPT, 30, **SAMPLED).token_ids == first
+
+
+def test_sessions_go_with_their_text(target, draft):
+    """No cycle holds a cache of a whole context until the garbage collector comes by."""
+    decoder = SpeculativeDecoder(target, ModelDrafter(draft), 3)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            decoder.generate(PROMPT, 10)
+        left = [thing for thing in gc.get_objects() if isinstance(thing, StaticSession)]
+    finally:
+        gc.enable()
+    assert len(left) == 0
 
 
 DRAFTERS = {

@@ -49,6 +49,15 @@ def test_a_draft_that_does_not_pay_is_tried_ever_more_seldom():
     assert set(chosen) == {0, 1}
 
 
+def test_a_draft_that_pays_again_is_tried_as_soon_as_ever():
+    lookahead = Adaptive(DEAR, tally := Tally(judged=50, patience=512))
+    assert lookahead.choose() == 0
+    tally.accepted = tally.judged
+    cheap = Adaptive(CHEAP, tally)
+    assert cheap.choose() == 4
+    assert tally.patience == 16
+
+
 @pytest.mark.parametrize("calibration", [CHEAP, DEAR, None], ids=["cheap", "dear", "measured"])
 def test_the_text_is_the_targets(calibration, target, draft):
     decoder = SpeculativeDecoder(target, ModelDrafter(draft), "auto", calibration=calibration)
