@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import perturbed, tiny_module
 
-from specdec_lib import Study, decoders, drafters, frequencies, sampling, tables
+from specdec_lib import Study, drafters, frequencies, sampling, tables, workspace
 from specdec_lib.frequencies import Case, Remembered, compare, exact_law, measure
 from specdec_lib.models import as_language_model
 from specdec_lib.profiles import QUICK
@@ -62,7 +62,7 @@ def always_accepted(target, draft, drafted, chance):
 
 @pytest.mark.parametrize("wrong", [resampled_from_the_target, always_accepted])
 def test_a_wrong_rule_is_caught_by_as_many_draws(pair, monkeypatch, wrong):
-    monkeypatch.setattr(decoders, "verify", wrong)
+    monkeypatch.setattr(workspace, "verify", wrong)
     assert measured(pair, CASES[1])["p_value"] < 1e-6
 
 
