@@ -16,9 +16,9 @@ def section(results: Results) -> str:
     worst, best = drafted["over_forwards"].max(), drafted["over_forwards"].min()
     return f"""## At the machine's limit
 
-A round's forwards timed alone, in the order a round has them and after a like round, beside the whole round; medians of
-{frame["repeat"].nunique()} rounds that ran in turn, after the first article's prompt. A whole round takes ×{best:.2f}
-to ×{worst:.2f} of its forwards alone, over all sessions, drafts and look-aheads.
+A round's forwards timed alone, in the order a round has them, beside the whole round, in the middle of a text: five
+like rounds in a row, {frame["repeat"].nunique()} times in turn with the others, medians. A whole round takes
+×{best:.2f} to ×{worst:.2f} of its forwards alone, over all sessions, drafts and look-aheads.
 
 **How much of c is size?** *Bytes*: weights, keys and values that a forward of the draft has to read, over the target's.
 c at k = {_widest(rounds)}, with a cache: what is above the bytes is overhead. Without one computing is the limit, not

@@ -21,7 +21,7 @@ from specdec_lib.profiles import Profile
 from specdec_lib.sampling import GreedyChance
 from specdec_lib.sessions import SESSIONS, Session
 
-REPEATS = 11
+REPEATS, LIKE = 5, 5
 BUFFER = 2**29  # bytes that are read to measure a bandwidth: more than a processor's cache holds
 PLAIN = 0  # n_lookahead of a round without a draft
 
@@ -74,12 +74,15 @@ def timed(profile: Profile) -> dict[str, tuple[int, ...]]:
 
 
 class Round:
-    """One pair of models in one session, after the first article's prompt."""
+    """A pair of models in one session, in the middle of a text: a prompt, and half as many new tokens as are timed."""
 
     def __init__(self, study: Study, session: str, draft: str):
         attention = "eager" if session == "uncached" else "sdpa"
         self.target, self.draft = (study.model(name, attention) for name in (study.profile.target, draft))
-        self.prompt = study.prompts[0]
+        profile = study.profile
+        middle = sorted(study.prompts[: profile.timed_articles], key=len)[profile.timed_articles // 2]
+        written = profile.timed_new_tokens if session == "uncached" else profile.max_new_tokens
+        self.prompt = middle + middle[: written // 2]
         decoder = SpeculativeDecoder(
             self.target, ModelDrafter(self.draft), max(study.profile.lookaheads), session=session
         )
@@ -91,16 +94,15 @@ class Round:
     def measure(self, k: int) -> dict[str, float]:
         """Seconds of the forwards and of the whole, and bytes of weights, keys and values that the forwards read.
 
-        Each is the second of two, so that what is in the processor's cache is a like round's.
+        Medians of five like rounds after another such round, so that the processor's cache holds what it holds then.
         """
-        self._forwards(k)
-        draft_seconds, verify_seconds = self._forwards(k)
+        forwards = [self._forwards(k) for _ in range(1 + LIKE)][1:]
         self.whole.restart()
-        self.whole.time(k)
+        wholes = [sum(self.whole.time(k)) for _ in range(1 + LIKE)][1:]
         return {
-            "draft_seconds": draft_seconds,
-            "verify_seconds": verify_seconds,
-            "round_seconds": sum(self.whole.time(k)),
+            "draft_seconds": median(drafting for drafting, _ in forwards),
+            "verify_seconds": median(verification for _, verification in forwards),
+            "round_seconds": median(wholes),
             "draft_bytes": k * bytes_read(self.draft, len(self.prompt)),
             "verify_bytes": bytes_read(self.target, len(self.prompt)),
         }

@@ -47,7 +47,7 @@ def study(tmp_path_factory):
     for name in study.experiments:
         study.run(name)
     with pytest.MonkeyPatch.context() as few:
-        few.setattr(rounds, "REPEATS", 2)
+        few.setattr(rounds, "REPEATS", 1)
         few.setattr(speed, "NEW_TOKENS", 4)
         for module in (forwards, frequencies, ties, rounds, speed):
             module.run(study)
@@ -125,7 +125,7 @@ def test_rounds_are_compared_with_their_own_forwards(study):
 
 
 def test_a_second_run_times_no_round_again(study, monkeypatch):
-    monkeypatch.setattr(rounds, "REPEATS", 2)
+    monkeypatch.setattr(rounds, "REPEATS", 1)
     before = len(study.results.rows)
     rounds.run(Study(TINY, "cpu", folder=study.results.folder))
     assert len(Study(TINY, "cpu", folder=study.results.folder).results.rows) == before
