@@ -46,7 +46,7 @@ def section(results: Results) -> str:
 
 **Exact.** The tests walk every branch of the decoder on small tables and add up the probability of every output. In
 more than 700 combinations of table, n_lookahead (1 to 4), sampling, drafter and session (cached and uncached; static,
-which computes GPT-NeoX only, on a tiny model) it is the target's to 1e-10. 23 deliberately wrong variants of the
+which computes GPT-NeoX only, on a tiny model) it is the target's to 1e-10. 26 deliberately wrong variants of the
 decoder must fail the same checks, and do (`bash reproduce.sh test` lists them).
 
 **On the real models.** The first tokens of {draws:,} sampled texts a case against the target's exact probabilities

@@ -84,7 +84,7 @@ def _reached(results: Results) -> str:
     for experiment, session in TIMED.items():
         if not results.has(experiment):
             continue
-        table = round_tables.reached(results, experiment)
+        table = tables.reached(results, experiment)
         best = table.loc[table["decode_speed_up"].idxmax()]
         rows.append(
             [

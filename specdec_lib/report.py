@@ -168,8 +168,9 @@ def _table1(results: Results) -> str:
         f"""## Table 1: draft size and n_lookahead
 
 Acceptance over {ours["articles"].iloc[0]} articles; speed-up in the {ours["session"].iloc[0]} session. *Theory* is
-E(α, k) / (v + kc) with the measured α (k = 1), c and v(k); it knows nothing of the prompt, so hold it against *without
-prompt*. *Same text*: the share of outputs that equal plain decoding's, token for token.
+E(α, k) / (v + kc) with the measured α (k = 1), and c and v(k) of forwards in a round's order (the column *c* is of each
+model decoding alone, as in the paper); it knows nothing of the prompt, so hold it against *without prompt*. *Same
+text*: the share of outputs that equal plain decoding's, token for token.
 
 {_grid(ours)}"""
     ]
@@ -179,8 +180,7 @@ prompt*. *Same text*: the share of outputs that equal plain decoding's, token fo
             f"""### In the paper's own session
 
 Without a cache and with eager attention, as the published table was measured; {again["timed_articles"].iloc[0]}
-articles, shorter texts. Verification is nearly free here (v = 1 in theory), since every forward reads the whole text
-anyway.
+articles, shorter texts. Verification is nearly free here, since every forward reads the whole text anyway.
 
 {_grid(again)}"""
         )

@@ -1,8 +1,7 @@
-"""What rounds cost beside what they could: from measured rows of `rounds` and of the timed experiments."""
+"""What rounds cost beside what they could, from measured rows of `rounds`."""
 
 import pandas as pd
 
-from specdec_lib import tables
 from specdec_lib.results import Results
 
 
@@ -27,21 +26,3 @@ def rounds(results: Results) -> pd.DataFrame:
     )
     columns = ["c", "v", "milliseconds", "over_forwards", "share"]
     return frame.groupby(["session", "draft", "n_lookahead"], sort=False)[columns].median().reset_index()
-
-
-def reached(results: Results, experiment: str) -> pd.DataFrame:
-    """Every draft and n_lookahead of a timed Table 1, beside the speed-up that its own rounds allow.
-
-    tokens_per_round: E, of these very texts. allowed: E / (v + k c) with v and c of `rounds`, as if only forwards took
-    time. reached: the measured decode_speed_up / allowed.
-    """
-    frame = results.generations(experiment)
-    frame = frame[frame["draft"].notna()].astype({"n_lookahead": int})
-    cells = frame.groupby(["draft", "n_lookahead"], sort=False)[["tokens", "rounds"]].sum()
-    table = (cells["tokens"] / cells["rounds"]).rename("tokens_per_round").reset_index()
-    measured = tables.speedups(results, experiment).dropna(subset="draft")
-    table = table.merge(measured[["draft", "n_lookahead", "session", "decode_speed_up"]], on=["draft", "n_lookahead"])
-    table = table.merge(rounds(results)[["session", "draft", "n_lookahead", "c", "v"]])
-    table["allowed"] = table["tokens_per_round"] / (table["v"] + table["n_lookahead"] * table["c"])
-    table["reached"] = table["decode_speed_up"] / table["allowed"]
-    return table

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from specdec_lib import theory
+from specdec_lib import round_tables, theory
 from specdec_lib.paths import DATA
 from specdec_lib.results import Results, interval, pooled
 
@@ -141,23 +141,42 @@ def table1(results: Results, experiment: str = "table1") -> pd.DataFrame:
     """Table 1: acceptance (all articles), c and speed-up of each draft and n_lookahead, and what theory predicts.
 
     experiment: "table1", "table1_uncached" for the same in the paper's own session, "table1_static" for the fast path.
-    predicted: speedup(α, k, c, v) with α the pooled acceptance at n_lookahead 1, c of the same session and, with a
-    cache, the measured v(k); to be held against decode_speed_up, as neither knows of the prompt's forward.
+    c: of each model decoding alone, as in the paper. predicted: speedup(α, k, c, v) with α the pooled acceptance at
+    n_lookahead 1 of all articles, and c and v(k) of forwards in a round's order (`round_tables.rounds`); to be held
+    against decode_speed_up, as neither knows of the prompt's forward.
     """
     timed = speedups(results, experiment)
     session = timed["session"].iloc[0]
     counted = acceptance(results)
-    cost = rates(results).query("session == @session").set_index("model")["c"]
+    cost = _of(rates(results), session).set_index("model")["c"]
     alpha = counted.query("n_lookahead == 1").set_index("draft")["pooled_acceptance"]
     timed = timed[timed["draft"].notna()].drop(columns="acceptance")
     timed = timed.rename(columns={"articles": "timed_articles"}).astype({"n_lookahead": int})
     table = counted.merge(timed, on=["draft", "lookup", "n_lookahead"])
     table["c"] = table["draft"].map(cost)
-    v = verification_cost(results, session) if session != "uncached" else {}
+    costs = _of(round_tables.rounds(results), session).set_index(["draft", "n_lookahead"])
     table["predicted"] = [
-        theory.speedup(alpha[draft], k, cost[draft], v=v[k] if v else 1.0)
+        theory.speedup(alpha[draft], k, costs["c"][draft, k], v=costs["v"][draft, k])
         for draft, k in zip(table["draft"], table["n_lookahead"], strict=True)
     ]
+    return table
+
+
+def reached(results: Results, experiment: str) -> pd.DataFrame:
+    """Every draft and n_lookahead of a timed Table 1, beside the speed-up that its own rounds allow.
+
+    tokens_per_round: E, of these very texts. allowed: E / (v + k c) with v and c of `round_tables.rounds`, as if only
+    forwards took time. reached: the measured decode_speed_up / allowed.
+    """
+    frame = results.generations(experiment)
+    frame = frame[frame["draft"].notna()].astype({"n_lookahead": int})
+    cells = frame.groupby(["draft", "n_lookahead"], sort=False)[["tokens", "rounds"]].sum()
+    table = (cells["tokens"] / cells["rounds"]).rename("tokens_per_round").reset_index()
+    measured = speedups(results, experiment).dropna(subset="draft")
+    table = table.merge(measured[["draft", "n_lookahead", "session", "decode_speed_up"]], on=["draft", "n_lookahead"])
+    table = table.merge(round_tables.rounds(results)[["session", "draft", "n_lookahead", "c", "v"]])
+    table["allowed"] = table["tokens_per_round"] / (table["v"] + table["n_lookahead"] * table["c"])
+    table["reached"] = table["decode_speed_up"] / table["allowed"]
     return table
 
 
@@ -244,6 +263,10 @@ def ties(results: Results) -> pd.DataFrame:
 def quality(results: Results) -> pd.Series:
     """ROUGE-1/2/L of the target's own text, means over all articles."""
     return results.frame("quality")[["rouge1", "rouge2", "rougeL"]].mean()
+
+
+def _of(table: pd.DataFrame, session: str) -> pd.DataFrame:
+    return table[table["session"] == session]
 
 
 def paired(numerator: pd.DataFrame, denominator: pd.DataFrame, column: str) -> pd.Series:

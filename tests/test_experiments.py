@@ -118,7 +118,7 @@ def test_rounds_are_compared_with_their_own_forwards(study):
     assert plain["c"].isna().all()
     assert table.query("n_lookahead > 0")["c"].gt(0).all()
     assert table["share"].isna().equals(table["session"] == "uncached")
-    reached = round_tables.reached(study.results, "table1_static")
+    reached = tables.reached(study.results, "table1_static")
     allowed = reached["tokens_per_round"] / (reached["v"] + reached["n_lookahead"] * reached["c"])
     assert reached["allowed"].tolist() == pytest.approx(allowed.tolist())
     assert len(reached) == len(TINY.drafts) * len(TINY.lookaheads)
