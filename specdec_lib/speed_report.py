@@ -39,10 +39,13 @@ Ratios of times a token, other / ours:
 
 {markdown.table(CLAIMS, _headline(results))}
 
-What a sceptic should know: the best of each side is picked on the rows that compare them, among the settings above.
-*Plain* in the cached session is transformers' own forward in our loop, so the table tells what the loop gains from what
-the forward over a preallocated cache gains. The smaller a model, the more of a token's time is spent outside
-arithmetic: these ratios promise nothing for larger ones."""
+What a sceptic should know: transformers' `generate` runs as it comes, over a dynamic cache and not compiled (its
+compiled form is compared on CUDA only); ours computes over a preallocated cache with weights packed once. Most of every
+ratio is that faster forward: *plain* in the cached session is transformers' own forward in our loop. *Best* is the
+lowest *ms a token* among trained ways on the rows that compare them, and "auto" may choose not to draft, which a fixed
+k can't. *Over generate* is a median of ratios within an article, so it doesn't follow from two of the times. An
+untrained draft can't win: what it seems to win by is what these timings can't resolve. The smaller a model, the more of
+a token's time is spent outside arithmetic: these ratios promise nothing for larger ones."""
 
 
 def plain(results: Results) -> str:

@@ -163,10 +163,10 @@ def table1(results: Results, experiment: str = "table1") -> pd.DataFrame:
 
 
 def reached(results: Results, experiment: str) -> pd.DataFrame:
-    """Every draft and n_lookahead of a timed Table 1, beside the speed-up that its own rounds allow.
+    """Every draft and n_lookahead of a timed Table 1, beside what its own texts and forwards predict.
 
-    tokens_per_round: E, of these very texts. allowed: E / (v + k c) with v and c of `round_tables.rounds`, as if only
-    forwards took time. reached: the measured decode_speed_up / allowed.
+    tokens_per_round: E, of these very texts. predicted: E / (v + k c) with v and c of `round_tables.rounds`. reached:
+    the measured decode_speed_up / predicted; 1 where a round costs as much over its forwards as a plain token does.
     """
     frame = results.generations(experiment)
     frame = frame[frame["draft"].notna()].astype({"n_lookahead": int})
@@ -175,8 +175,8 @@ def reached(results: Results, experiment: str) -> pd.DataFrame:
     measured = speedups(results, experiment).dropna(subset="draft")
     table = table.merge(measured[["draft", "n_lookahead", "session", "decode_speed_up"]], on=["draft", "n_lookahead"])
     table = table.merge(round_tables.rounds(results)[["session", "draft", "n_lookahead", "c", "v"]])
-    table["allowed"] = table["tokens_per_round"] / (table["v"] + table["n_lookahead"] * table["c"])
-    table["reached"] = table["decode_speed_up"] / table["allowed"]
+    table["predicted"] = table["tokens_per_round"] / (table["v"] + table["n_lookahead"] * table["c"])
+    table["reached"] = table["decode_speed_up"] / table["predicted"]
     return table
 
 

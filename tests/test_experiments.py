@@ -119,8 +119,8 @@ def test_rounds_are_compared_with_their_own_forwards(study):
     assert table.query("n_lookahead > 0")["c"].gt(0).all()
     assert table["share"].isna().equals(table["session"] == "uncached")
     reached = tables.reached(study.results, "table1_static")
-    allowed = reached["tokens_per_round"] / (reached["v"] + reached["n_lookahead"] * reached["c"])
-    assert reached["allowed"].tolist() == pytest.approx(allowed.tolist())
+    predicted = reached["tokens_per_round"] / (reached["v"] + reached["n_lookahead"] * reached["c"])
+    assert reached["predicted"].tolist() == pytest.approx(predicted.tolist())
     assert len(reached) == len(TINY.drafts) * len(TINY.lookaheads)
 
 
