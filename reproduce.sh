@@ -3,7 +3,8 @@
 set -euo pipefail
 unset CDPATH PYTHONHOME PYTHONPATH
 
-usage="usage: bash reproduce.sh [setup | test | [--profile mini|paper] [--device auto|cpu|cuda] [--quick]]"
+usage="usage: bash reproduce.sh [setup | test | [--profile mini|paper|replica] [--quick] [--device auto|cpu|cuda] \
+[--articles N] [--repeats N] [--cluster local|ADDRESS] [--pickled MODELS]]"
 notebooks="01_models 02_speculative 03_xlsum_benchmark 04_figures"
 
 say() { printf '%s\n' "$*"; }
@@ -12,32 +13,41 @@ trap 'printf "\nStopped. The same command goes on from the results written so fa
 
 # --- the words of the command line ---
 
-task=run profile= device= quick=
+task=run profile= device= quick= articles= repeats= cluster= pickled=
+number() { case $2 in '' | *[!0-9]* | 0*) fail 2 "$1 takes a whole number of at least 1, not '$2'; $usage" ;; esac; }
 while [ $# -gt 0 ]; do
   case $1 in
-    --profile | --device) [ $# -ge 2 ] || fail 2 "$1 needs a value; $usage" ;;
+    --profile | --device | --articles | --repeats | --cluster | --pickled)
+      [ $# -ge 2 ] || fail 2 "$1 needs a value; $usage" ;;
   esac
   case $1 in
     -h | --help)
       say "$usage"
       say "no word: install, run the four notebooks, write RESULTS.md and figures/"
       say "setup: only install; test: install and run the tests; --quick: a few articles, results in runs/quick/"
+      say "--profile paper: the study's own models and articles, from the hub; replica: stand-ins of their sizes"
+      say "--articles, --repeats: fewer of them; --cluster: measure on the GPUs of this machine, or on a Dask scheduler"
+      say "--pickled: models, by name and apart by spaces, whose weights may be pickled ones"
       exit 0 ;;
     setup | test)
       [ "$task" = run ] || fail 2 "give one of setup and test, once; $usage"
       task=$1 ;;
     --profile)
-      case $2 in mini | paper) profile=$2 ;; *) fail 2 "the profile '$2' is unknown; $usage" ;; esac
+      case $2 in mini | paper | replica) profile=$2 ;; *) fail 2 "the profile '$2' is unknown; $usage" ;; esac
       shift ;;
     --device)
       case $2 in auto | cpu | cuda) device=$2 ;; *) fail 2 "the device '$2' is unknown; $usage" ;; esac
       shift ;;
+    --articles) number "$1" "$2"; articles=$2; shift ;;
+    --repeats) number "$1" "$2"; repeats=$2; shift ;;
+    --cluster) cluster=$2; shift ;;
+    --pickled) pickled=$2; shift ;;
     --quick) quick=yes ;;
     *) fail 2 "the word '$1' is unknown; $usage" ;;
   esac
   shift
 done
-if [ "$task" != run ] && [ -n "$profile$device$quick" ]; then fail 2 "$task takes no options; $usage"; fi
+if [ "$task" != run ] && [ -n "$profile$device$quick$articles$repeats$cluster$pickled" ]; then fail 2 "$task takes no options; $usage"; fi
 if [ -n "$profile" ] && [ -n "$quick" ]; then fail 2 "give --profile or --quick, not both; $usage"; fi
 if [ -n "$quick" ]; then profile=quick; fi
 profile=${profile:-mini} device=${device:-auto}
@@ -154,7 +164,7 @@ setup() {
   rm -f .venv/installed
   "$found" -m venv --clear .venv || fail 1 "'$found -m venv' could not make .venv: see its message above."
   say "Setup: installing the packages of constraints.txt (some minutes; details in .venv/pip.log) ..."
-  "$python" -m pip install --log .venv/pip.log -c constraints.txt -e '.[notebooks,test,bench]' 2>&1 |
+  "$python" -m pip install --log .venv/pip.log -c constraints.txt -e '.[notebooks,test,bench,cluster]' 2>&1 |
     "$python" -I -c "$show" brief ||
     fail 1 "pip could not install the packages: see its message above and .venv/pip.log, then run this again."
   "$python" -I -c "$fingerprint" "$root" >.venv/fingerprint ||
@@ -172,7 +182,8 @@ run_notebook() {
   rm -f "$copy"
   say "$name: running (profile $profile, device $device) ..."
   "$python" -m papermill "notebooks/$name.ipynb" "$copy" -k python3 --cwd . \
-    -p profile "$profile" -p device "$device" -p seed 0 \
+    -r profile "$profile" -r device "$device" -p seed 0 -r cluster "$cluster" -r pickled "$pickled" \
+    ${articles:+-p articles "$articles"} ${repeats:+-p repeats "$repeats"} \
     --progress-bar --log-level WARNING --stdout-file - --stderr-file - </dev/null 2>&1 |
     "$python" -I -c "$show" || status=$?
   if [ "$status" -ne 0 ]; then

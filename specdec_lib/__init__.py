@@ -18,7 +18,7 @@ _HOMES = {
     "PromptLookupDrafter": "drafters",
     "SpeculativeDecoder": "decoders",
     "Step": "decoders",
-    "Study": "experiments",
+    "Study": "study",
     "load_model": "models",
     "parameters": "notebook",
 }

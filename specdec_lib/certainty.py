@@ -42,8 +42,7 @@ def section(results: Results) -> str:
     head += ["corrected", "largest deviation"]
     tied_head = ["bits", "dtype", "texts", "differ", "explained", "largest gap", "gap / noise"]
     tied_head += ["usual gap", "usual noise"]
-    return f"""## Certainty
-
+    return f"""\
 **Exact.** The tests walk every branch of the decoder on small tables and add up the probability of every output. In
 more than 700 combinations of table, n_lookahead (1 to 4), sampling, drafter and session (cached and uncached; static,
 which computes GPT-NeoX only, on a tiny model) it is the target's to 1e-10. 26 deliberately wrong variants of the

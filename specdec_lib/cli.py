@@ -1,4 +1,4 @@
-"""The command line: `specdec generate | benchmark | models | report`."""
+"""The command line: `specdec generate | benchmark | measure | models | report`."""
 
 import argparse
 import json
@@ -63,8 +63,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_decoding_options(benchmark)
     benchmark.add_argument("--output-dir", type=Path, metavar="DIR", help="also write one JSON file an article there")
     benchmark.add_argument("--speed", action="store_true", help="our decoders in turn with other libraries' instead")
-    benchmark.add_argument("--profile", metavar="{mini,quick,paper}", help="models and articles of --speed (mini)")
+    benchmark.add_argument("--profile", metavar="NAME", help="models and articles of --speed (mini)")
     benchmark.set_defaults(run=lambda args: _benchmark(args, benchmark))
+
+    measure = commands.add_parser("measure", help="measure a profile's experiments", allow_abbrev=False)
+    measure.add_argument("experiment", nargs="*", metavar="EXPERIMENT", help="which of the plan's (all of them)")
+    add = measure.add_argument
+    add("--profile", default="mini", metavar="{mini,quick,paper,replica}", help="models and articles (mini)")
+    add("--device", default="auto", help="auto, cpu or cuda (auto)")
+    add("--seed", type=int, default=0, help="(0)")
+    add("--articles", type=int, metavar="N", help="the first N articles alone")
+    add("--repeats", type=int, metavar="N", help="timed runs of each article")
+    add("--cluster", default="", metavar="ADDRESS", help='measure there: "local" GPUs, or a Dask scheduler')
+    add("--pickled", default="", metavar="MODELS", help="models whose weights may be pickled, apart by spaces")
+    add("--results", type=Path, metavar="DIR", help="where rows go (runs/PROFILE)")
+    add("--plan", action="store_true", help="say what would be measured, and stop")
+    measure.set_defaults(run=_measure)
 
     models = commands.add_parser("models", help="list the models known by name", allow_abbrev=False)
     models.set_defaults(run=_models)
@@ -102,6 +116,7 @@ def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
     add("--attention", default="sdpa", metavar="{sdpa,eager,bettertransformer-2023}", help="(sdpa)")
     add("--kv-cache", action=argparse.BooleanOptionalAction, default=True, help="keep keys and values (on)")
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
+    add("--pickled", default="", metavar="MODELS", help="models whose weights may be pickled, apart by spaces")
 
 
 def _generate(args: argparse.Namespace) -> None:
@@ -176,7 +191,7 @@ def _benchmark(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Non
 
 
 def _speed(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    from specdec_lib import Study, speed, speed_report
+    from specdec_lib import Study, speed_report
 
     of_speed = ("speed", "profile", "device")
     others = [name for name, value in vars(args).items() if name not in of_speed and value != parser.get_default(name)]
@@ -184,8 +199,23 @@ def _speed(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         option = others[0].replace("_", "-")
         raise ValueError(f"--speed takes --profile and --device alone and sets the rest itself: leave out --{option}.")
     study = Study(args.profile or "mini", args.device)
-    speed.run(study)
+    study.run("speed")
     print(speed_report.plain(study.results))
+
+
+def _measure(args: argparse.Namespace) -> None:
+    from specdec_lib import Study
+
+    if args.results:
+        _check_writable(args.results, "--results")
+    study = Study(
+        args.profile, args.device, args.seed, args.articles, args.repeats, args.cluster, args.pickled, args.results
+    )
+    if unknown := [name for name in args.experiment if name not in study.experiments]:
+        raise ValueError(f"{unknown[0]!r} is no experiment: choose among {', '.join(study.experiments)}.")
+    print(study.plan(), flush=True)
+    for name in () if args.plan else args.experiment or study.experiments:
+        study.run(name)
 
 
 def _models(args: argparse.Namespace) -> None:
@@ -216,7 +246,8 @@ def _decoder(args: argparse.Namespace):
     from specdec_lib import AutoregressiveDecoder, ModelDrafter, SpeculativeDecoder, load_model
 
     def load(name: str):
-        return load_model(name, args.attention, args.bits, args.device)
+        pickled = name in args.pickled.split()
+        return load_model(name, args.attention, args.bits, args.device, pickled=pickled)
 
     if args.decode == "auto_regressive":
         return AutoregressiveDecoder(load(args.target_model), args.kv_cache)

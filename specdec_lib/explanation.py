@@ -16,8 +16,7 @@ def _finding() -> str:
     later, first = table.query("n_lookahead > 1"), table.query("n_lookahead == 1")
     worst = (later["mean_acceptance_rate"] - later["frozen_acceptance"]).abs().max()
     growing = later["speed_up"] / later["growing_speed_up"] - 1
-    return f"""## What the published tables show
-
+    return f"""\
 **In the published Table 1 acceptance falls after k = 1, is the same at k = 3, 5 and 7, and looking further ahead never
 pays. Both follow if all k tokens of a round are drafted after the *confirmed* text, so that the draft never reads what
 it has just drafted.** The second token is then the first one's guess again, in a place where it is almost never right.

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from specdec_lib import published, round_tables, speed_tables, tables
 from specdec_lib.results import Results
+from specdec_lib.ways import UNTRAINED
 
 OURS, PAPER = "this run / この実行", "paper (RTX 3090) / 論文"
 
@@ -213,7 +214,7 @@ def acceptance_by_place(results: Results) -> Figure:
 
 def round_parts(results: Results) -> Figure:
     """Where the time of a round of three drafted tokens goes, in each session, and what a plain token takes there."""
-    rounds = round_tables.rounds(results).query("n_lookahead == 3")
+    rounds = tables.some(round_tables.rounds(results).query("n_lookahead == 3"), "rounds")
     parts = results.frame("rounds").query("n_lookahead in [0, 3]").groupby(["session", "draft", "n_lookahead"])
     parts = parts[["draft_seconds", "verify_seconds", "round_seconds"]].median().mul(1000)
     sessions = list(rounds["session"].unique())
@@ -230,7 +231,7 @@ def round_parts(results: Results) -> Figure:
         ):
             axes.barh(drafts, part, left=left, color=colour, label=label)
             left += part
-        plain = parts.loc[session].xs(0, level="n_lookahead")["round_seconds"].median()
+        plain = parts.query("session == @session and n_lookahead == 0")["round_seconds"].median()
         axes.axvline(plain, color="black", linewidth=1, linestyle=":", label="a plain token / 通常の1トークン")
         axes.set(xlabel="ms a round, k = 3 / 1ラウンドの時間")
         axes.invert_yaxis()
@@ -242,7 +243,8 @@ def round_parts(results: Results) -> Figure:
 
 def speed(results: Results) -> Figure:
     """Milliseconds a token of every library's ways, the prompt included: the best of each kind, fastest last."""
-    table = speed_tables.speed(results).query("draft != 'untrained'")
+    table = speed_tables.speed(results)
+    table = table[table["draft"] != UNTRAINED]
     kinds = table.assign(drafter=table["drafter"].fillna("plain"))
     best = kinds.loc[kinds.groupby(["library", "drafter"], sort=False)["token_milliseconds"].idxmin()]
     best = best.sort_values("token_milliseconds", ascending=False)
@@ -289,10 +291,10 @@ def _diagonal(axes: Axes, x: pd.Series, y: pd.Series) -> None:
 
 def _side_by_side(titles: Sequence[str] = (OURS, PAPER), share: bool = True) -> tuple[Figure, list[Axes]]:
     width = 5 * len(titles)
-    figure, axes = plt.subplots(1, len(titles), figsize=(width, 4), sharey=share, layout="constrained")
-    for ax, title in zip(axes, titles, strict=True):
+    figure, axes = plt.subplots(1, len(titles), figsize=(width, 4), sharey=share, layout="constrained", squeeze=False)
+    for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title, fontsize=11)
-    return figure, list(axes)
+    return figure, list(axes[0])
 
 
 def _lines(axes: Axes, table: pd.DataFrame, draft: str, value: str) -> None:

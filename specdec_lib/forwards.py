@@ -1,56 +1,62 @@
 """What one forward costs: each model, 1 to 8 tokens at once over a cached prompt. Gives c and v(k) their parts."""
 
+from collections.abc import Iterator
+from functools import cache
+
 from specdec_lib.clock import now
-from specdec_lib.experiments import Study
+from specdec_lib.lab import Lab
 from specdec_lib.sessions import SESSIONS, Session
+from specdec_lib.tasks import Task
 
 REPEATS = 15
 MEASURED = ("cached", "static")
 
 
-def run(study: Study) -> None:
-    """Measure what is missing, all models, sessions and widths in turn, and write a row for each forward.
+class Forwards:
+    """An experiment: all models, sessions and widths in turn; widths are 1 and, for each n_lookahead k, k + 1."""
 
-    Widths: 1, and k + 1 for each n_lookahead of the profile.
-    """
-    widths = sorted({1, *(k + 1 for k in study.profile.lookaheads)})
-    names = [study.profile.target, *study.profile.drafts]
-    done = study.results.done
-    missing = [
-        (repeat, session, name, width)
-        for repeat in range(REPEATS)
-        for name in names
-        for session in MEASURED
-        for width in widths
-        if ("forwards", f"{name} {session}", f"{width} tokens", repeat, width) not in done
-    ]
-    if not missing:
-        return
-    study.results.register(study.environment)
-    prompt = study.prompts[0]
-    sessions = {(session, name): SESSIONS[session](study.model(name)) for name in names for session in MEASURED}
-    for session in sessions.values():
-        session.extend(prompt)
-        _time(session, prompt[: widths[-1]])  # warm up
-    for repeat, session, name, width in missing:
-        seconds = _time(sessions[session, name], prompt[:width])
-        study.results.append(
-            {
-                "environment": study.environment["id"],
-                "profile": study.profile.name,
-                "experiment": "forwards",
-                "cell": f"{name} {session}",
-                "model": name,
-                "session": session,
-                "prompt": f"{width} tokens",
-                "repeat": repeat,
-                "max_new_tokens": width,
-                "context": len(prompt),
-                "width": width,
-                "parameters": study.model(name).parameters,
-                "seconds": seconds,
-            }
-        )
+    name = "forwards"
+
+    def __init__(self, lab: Lab):
+        self.lab = lab
+        self.widths = sorted({1, *(k + 1 for k in lab.profile.lookaheads)})
+        self._session = cache(self._open)
+
+    def tasks(self) -> Iterator[Task]:
+        for repeat in range(REPEATS):
+            for model in (self.lab.profile.target, *self.lab.profile.drafts):
+                for session in MEASURED:
+                    for width in self.widths:
+                        yield Task(
+                            self.name,
+                            f"{model} {session}",
+                            f"{width} tokens",
+                            repeat,
+                            width,
+                            block=f"{repeat}",
+                            work=(model, session, width),
+                        )
+
+    def warm_up(self, task: Task) -> None:
+        model, session, _ = task.work
+        _time(self._session(model, session), self.lab.prompts[0][: self.widths[-1]])
+
+    def measure(self, task: Task) -> dict:
+        model, session, width = task.work
+        return {
+            "model": model,
+            "session": session,
+            "context": len(self.lab.prompts[0]),
+            "width": width,
+            "parameters": self.lab.model(model).parameters,
+            "seconds": _time(self._session(model, session), self.lab.prompts[0][:width]),
+        }
+
+    def _open(self, model: str, session: str) -> Session:
+        """A session that has read the first prompt."""
+        opened = SESSIONS[session](self.lab.model(model))
+        opened.extend(self.lab.prompts[0])
+        return opened
 
 
 def _time(session: Session, tokens: list[int]) -> float:

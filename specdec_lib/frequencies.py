@@ -3,17 +3,19 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from specdec_lib.decoders import SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
-from specdec_lib.experiments import Study
+from specdec_lib.lab import Lab
 from specdec_lib.models import LanguageModel
 from specdec_lib.profiles import Profile
 from specdec_lib.sampling import Sampling
 from specdec_lib.sessions import CachedSession, UncachedSession
+from specdec_lib.tasks import Task
 
 SMALLEST_EXPECTED = 5.0
 """Outcomes expected less often are pooled, so that the chi-square law holds for the statistic."""
@@ -176,37 +178,33 @@ def _chi_square_tail(statistic: float, degrees: int) -> float:
     return torch.special.gammaincc(*halves).item()
 
 
-def run(study: Study) -> None:
-    """Measure the cases that are missing, on the first article, with seeds from 0 on, and write a row for each."""
-    article, done, draws = study.articles[0]["id"], study.results.done, study.profile.draws
-    missing = {f"{case.id}, {draws} draws": case for case in cases_of(study.profile)}
-    missing = {
-        cell: case for cell, case in missing.items() if ("frequencies", cell, article, 0, case.tokens) not in done
-    }
-    if not missing:
-        return
-    study.results.register(study.environment)
-    prompt = study.prompts[0]
-    target = study.model(study.profile.target)
-    exact = Remembered(target, prompt, UncachedSession)
-    remembered = {name: Remembered(study.model(name), prompt) for name in {case.draft for case in missing.values()}}
-    remembered[study.profile.target] = Remembered(target, prompt)
-    for cell, case in missing.items():
-        law = exact_law(exact, case.sampling, case.tokens)
-        study.results.append(
-            {
-                "environment": study.environment["id"],
-                "profile": study.profile.name,
-                "experiment": "frequencies",
-                "cell": cell,
-                "prompt": article,
-                "repeat": 0,
-                "max_new_tokens": case.tokens,
-                "target": study.profile.target,
-                "draft": case.draft,
-                "n_lookahead": case.n_lookahead,
-                "context": case.context,
-                **asdict(case.sampling),
-                **measure(case, remembered[study.profile.target], remembered[case.draft], law, draws),
-            }
-        )
+class Frequencies:
+    """An experiment: each case on the first article, with seeds from 0 on."""
+
+    name = "frequencies"
+
+    def __init__(self, lab: Lab):
+        self.lab = lab
+        self._remembered = cache(lambda model, kind: Remembered(lab.model(model), lab.prompts[0], kind))
+
+    def tasks(self) -> Iterator[Task]:
+        for case in cases_of(self.lab.profile):
+            cell = f"{case.id}, {self.lab.profile.draws} draws"
+            yield Task(self.name, cell, self.lab.articles[0]["id"], 0, case.tokens, block=cell, work=(case,))
+
+    def warm_up(self, task: Task) -> None:
+        """Nothing is timed."""
+
+    def measure(self, task: Task) -> dict:
+        (case,) = task.work
+        profile = self.lab.profile
+        law = exact_law(self._remembered(profile.target, UncachedSession), case.sampling, case.tokens)
+        target, draft = (self._remembered(model, CachedSession) for model in (profile.target, case.draft))
+        return {
+            "target": profile.target,
+            "draft": case.draft,
+            "n_lookahead": case.n_lookahead,
+            "context": case.context,
+            **asdict(case.sampling),
+            **measure(case, target, draft, law, profile.draws),
+        }

@@ -12,8 +12,7 @@ def section(results: Results) -> str:
     """Markdown: what rounds cost beside their forwards and their bytes, whether the formula holds, and lookup."""
     frame, rounds = results.frame("rounds"), round_tables.rounds(results)
     first = frame.iloc[0]
-    return f"""## How near the machine's limit?
-
+    return f"""\
 A round's forwards timed alone, in the order a round has them, beside the whole round, in the middle of a text: five
 like rounds in a row, {frame["repeat"].nunique()} times in turn with the others, medians. Whole rounds over their
 forwards alone, and plain tokens over theirs:
@@ -98,6 +97,7 @@ def _reached(results: Results) -> str:
         if not results.has(experiment):
             continue
         table = tables.reached(results, experiment)
+        table = tables.some(table.dropna(subset=["decode_speed_up", "predicted"]), experiment)
         best = table.loc[table["decode_speed_up"].idxmax()]
         rows.append(
             [

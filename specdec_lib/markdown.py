@@ -1,5 +1,6 @@
 """Numbers and tables as markdown."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -15,4 +16,9 @@ def brackets(row, name: str, digits: int) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    """A dash for what was not measured."""
+    return re.sub(r"[×+]?\bnan\b%?", "–", str(value)).removesuffix(" [–, –]")

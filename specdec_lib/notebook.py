@@ -12,7 +12,7 @@ from specdec_lib.models import LanguageModel
 from specdec_lib.sampling import Chance
 from specdec_lib.traces import Reader
 
-PARAMETERS = ("profile", "device", "seed")
+PARAMETERS = ("profile", "device", "seed", "articles", "repeats", "cluster", "pickled")
 
 
 def parameters(namespace: dict) -> dict:
@@ -21,12 +21,12 @@ def parameters(namespace: dict) -> dict:
     papermill only warns of a misspelt parameter and runs on with the default. It is caught where it is set: among
     the plain values defined before the study is.
     """
-    plain = (bool, int, float, str, list, dict, tuple)
+    plain = (bool, int, float, str, list, dict, tuple, type(None))
     names = [n for n, value in namespace.items() if not n.startswith("_") and isinstance(value, plain)]
     unknown = [name for name in names if name not in (*PARAMETERS, "In", "Out")]
     if unknown and "study" not in namespace:
         raise ValueError(f"Unknown parameter {unknown[0]!r}: a notebook takes {', '.join(PARAMETERS)}.")
-    return {name: namespace[name] for name in PARAMETERS}
+    return {name: namespace[name] for name in PARAMETERS if name in namespace}
 
 
 def model_sizes(models: Iterable[LanguageModel]) -> pd.DataFrame:

@@ -1,8 +1,10 @@
 """What is run where: the embedded models, a quick look at them, or the paper's own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from specdec_lib.models import EMBEDDED, PAPER_SIZES
+
+ARTICLES = ("articles", "timed_articles", "own_articles")
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class Profile:
     draft: str  # the one of Table 2 and of the quantization table
     source: str  # of the articles, see xlsum.load
     articles: int  # for acceptance and quality
-    timed_articles: int
+    timed_articles: int  # of the paper's tables
+    own_articles: int  # timed in tables that the paper doesn't have
     repeats: int
     lookaheads: tuple[int, ...]
     uncached_lookaheads: tuple[int, ...]  # of Table 1 again in the paper's own session, where table1_session is another
@@ -24,6 +27,23 @@ class Profile:
     timed_new_tokens: int  # where a whole summary would take too long: everything uncached, quantization, rates
     table1_session: str
     draws: int  # sampled texts a case, for `frequencies`
+    pickled: tuple[str, ...] = ()  # models whose weights may be pickled, as the user says by their names
+
+    def limited(self, articles: int | None = None, repeats: int | None = None) -> "Profile":
+        """The same over the first articles alone, and so many times; None leaves it as it is. ValueError below 1."""
+        for name, value in (("articles", articles), ("repeats", repeats)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        fewer = {name: min(getattr(self, name), articles or 10**9) for name in ARTICLES}
+        return replace(self, **fewer, repeats=repeats or self.repeats)
+
+    def trusting(self, pickled: str) -> "Profile":
+        """The same, where the models named, apart by spaces, may have pickled weights. ValueError for other names."""
+        names = tuple(pickled.split())
+        if unknown := set(names) - {self.target, *self.drafts}:
+            models = ", ".join((self.target, *self.drafts))
+            raise ValueError(f"{min(unknown)!r} is no model of the profile {self.name}: choose among {models}.")
+        return replace(self, pickled=names)
 
 
 MINI = Profile(
@@ -34,6 +54,7 @@ MINI = Profile(
     source="embedded",
     articles=100,
     timed_articles=8,
+    own_articles=8,
     repeats=2,
     lookaheads=(1, 3, 5, 7),
     uncached_lookaheads=(1, 3),
@@ -51,6 +72,7 @@ QUICK = Profile(
     source="embedded",
     articles=6,
     timed_articles=2,
+    own_articles=2,
     repeats=2,
     lookaheads=(1, 3, 5, 7),
     uncached_lookaheads=(1, 3),
@@ -68,6 +90,7 @@ PAPER = Profile(
     source="hub",
     articles=889,
     timed_articles=889,
+    own_articles=100,
     repeats=5,
     lookaheads=(1, 3, 5, 7),
     uncached_lookaheads=(),
@@ -77,10 +100,24 @@ PAPER = Profile(
     table1_session="uncached",
     draws=20_000,
 )
-PROFILES = {profile.name: profile for profile in (MINI, QUICK, PAPER)}
+REPLICA = replace(
+    PAPER,
+    name="replica",
+    target="replica-409M",
+    drafts=tuple(f"replica-{size}" for size in PAPER_SIZES[:-1]),
+    draft="replica-29M",
+    source="embedded",
+    articles=100,
+    timed_articles=100,
+    own_articles=24,
+    repeats=2,
+)
+"""Stand-ins of the paper's sizes, trained by `data/mini/train.py --sizes paper` where there is a GPU and no hub."""
+
+PROFILES = {profile.name: profile for profile in (MINI, QUICK, PAPER, REPLICA)}
 
 
 def profile_named(name: str) -> Profile:
-    if name not in PROFILES:
+    if not isinstance(name, str) or name not in PROFILES:
         raise ValueError(f"profile must be one of {', '.join(PROFILES)}, not {name!r}.")
     return PROFILES[name]

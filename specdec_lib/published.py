@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from specdec_lib import tables, theory
-from specdec_lib.results import Results, interval, pooled
+from specdec_lib.bootstrap import interval, pooled
+from specdec_lib.results import Results
 
 
 def laws() -> pd.DataFrame:
@@ -67,6 +68,7 @@ def frozen_acceptance(results: Results) -> pd.DataFrame:
     alpha = growing.query("n_lookahead == 1").set_index("draft")["growing"]
     repeated = repeated_guesses(results).set_index("draft")["beta"]
     table["alpha"], table["beta"] = table["draft"].map(alpha), table["draft"].map(repeated)
+    table = tables.some(table.dropna(subset=["alpha", "beta"]), "the frozen context")
     for name, beta in (("law", 0.0 * table["beta"]), ("law_with_beta", table["beta"])):
         table[name] = [
             theory.acceptance(a, k, context="frozen", beta=b)
@@ -132,6 +134,7 @@ def frozen_speedups(results: Results) -> pd.DataFrame:
     alpha = tables.acceptance(results).query("n_lookahead == 1").set_index("draft")["pooled_acceptance"]
     cost = tables.rates(results).query("session == 'uncached'").set_index("model")["c"]
     table["alpha"], table["c"] = table["draft"].map(alpha), table["draft"].map(cost)
+    table = tables.some(table.dropna(subset=["alpha", "c"]), "the frozen context")
     for context in ("frozen", "growing"):
         table[f"{context}_law"] = [
             theory.speedup(row.alpha, row.n_lookahead, row.c, context=context) for row in table.itertuples()

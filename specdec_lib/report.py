@@ -1,27 +1,35 @@
 """RESULTS.md: what the paper reports, what this run gives, and whether the shapes agree."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from specdec_lib import certainty, explanation, figures, limit_report, markdown, speed_report, tables, theory
+from specdec_lib import certainty, explanation, figures, limit_report, markdown, speed_report, tables, verdicts
 from specdec_lib.markdown import brackets
 from specdec_lib.paths import DATA
-from specdec_lib.results import Results
+from specdec_lib.results import Missing, Results
 
 REFERENCES = DATA / "results"
 """Results we measured on named machines: shown beside a reader's own, never taken for them."""
 
-AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
 SMALL = """, of the embedded models (target 6.5 M parameters, drafts 0.4 to 2.2 M) on fictional news: hardware, sizes
 and text differ from the paper's, so compare shapes, not digits."""
 
 
 def write(results: Results, out: Path) -> Path:
-    """Write RESULTS.md and every figure into a folder; the same results give the same bytes."""
+    """Write RESULTS.md and every figure into a folder; the same results give the same bytes.
+
+    A figure whose rows are missing is not there afterwards.
+    """
     figures.use_style()
     for name, draw in figures.ALL.items():
-        figures.save(draw(results), out / "figures" / f"{name}.png")
+        file = out / "figures" / f"{name}.png"
+        try:
+            figures.save(draw(results), file)
+        except Missing:
+            file.unlink(missing_ok=True)  # an earlier one shows other results
     path = out / "RESULTS.md"
     path.write_text(compose(results), encoding="utf-8")
     return path
@@ -29,13 +37,17 @@ def write(results: Results, out: Path) -> Path:
 
 def compose(results: Results) -> str:
     """The whole of RESULTS.md."""
-    shapes = f"## Do the shapes agree?\n\n{verdicts(results)}"
-    sections = [_head(results), shapes, explanation.section(results), _table1(results), _table2(results)]
-    sections += [_quantization(results), certainty.section(results), _quality(results), _rates(results)]
-    sections += [limit_report.section(results)] if results.has("rounds") else []
-    sections += [speed_report.section(results)] if results.has("speed") else []
-    sections += [_references(results), _environment(results)]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    sections = [section for title, compose_it in SECTIONS.items() if (section := _section(title, compose_it, results))]
+    return "\n\n".join([_head(results), *sections]) + "\n"
+
+
+def _section(title: str, compose_it: Callable[[Results], str], results: Results) -> str:
+    """A section under its title, or what it lacks."""
+    try:
+        text = compose_it(results)
+    except Missing as missing:
+        text = f"Not shown: {missing}"
+    return f"{title}\n\n{text}" if text else ""
 
 
 def _head(results: Results) -> str:
@@ -54,119 +66,9 @@ that of the method, the prompt's own forward included, as in the paper: the medi
 Brackets hold 95 % bootstrap intervals over articles."""
 
 
-def verdicts(results: Results) -> str:
-    """A markdown table: each claim the published tables support, in the paper and here, and whether both show it.
-
-    A speed-up counts as faster or slower when its interval lies on one side of 1, else the verdict is "undecided".
-    """
-    rows = [*_acceptance_verdicts(results), *_table1_verdicts(results), *_table2_verdicts(results)]
-    return markdown.table(["claim", "paper", "this run", "verdict"], rows)
-
-
-def _acceptance_verdicts(results: Results) -> list[list[str]]:
-    published, ours = tables.published_table1(), tables.table1(results)
-    frozen = tables.acceptance(results, "frozen")
-    first, third = (published.query("n_lookahead == @k")["mean_acceptance_rate"] for k in (1, 3))
-    our_first, our_third = (ours.query("n_lookahead == @k")["mean_acceptance"].mean() for k in (1, 3))
-    our_frozen = frozen.query("n_lookahead == 3")["mean_acceptance"].mean()
-    rising = ours.query("n_lookahead == 1")["mean_acceptance"]
-    due = our_first - theory.acceptance(our_first, 3, context="frozen")  # what a frozen context takes from our α
-    return [
-        [
-            "acceptance at k = 1 rises with draft size",
-            f"{first.min():.2f} to {first.max():.2f}",
-            f"{rising.iloc[0]:.2f} to {rising.iloc[-1]:.2f}",
-            AGREES if rising.is_monotonic_increasing else DIFFERS,
-        ],
-        *(
-            [
-                f"acceptance falls sharply from k = 1 to k = 3: {context} context",
-                f"from {first.mean():.2f} to {third.mean():.2f} on average",
-                f"from {our_first:.2f} to {value:.2f} on average",
-                AGREES if our_first - value > due / 2 else DIFFERS,
-            ]
-            for context, value in (("growing", our_third), ("frozen", our_frozen))
-        ),
-    ]
-
-
-def _table1_verdicts(results: Results) -> list[list[str]]:
-    published, ours = tables.published_table1(), _paper_session(results)
-    best, our_best = (table.loc[table["speed_up"].idxmax()] for table in (published, ours))
-    slow, our_slow = published.iloc[-1], ours.iloc[-1]  # the largest draft at the longest look-ahead
-    return [
-        [
-            "some draft makes decoding faster",
-            f"best ×{best['speed_up']:.2f} ({best['draft_params']}, k = {best['n_lookahead']})",
-            f"best ×{our_best['speed_up']:.2f} ({our_best['draft']}, k = {our_best['n_lookahead']})",
-            _verdict(our_best, faster=True),
-        ],
-        [
-            "the largest draft with the longest look-ahead makes it slower",
-            f"×{slow['speed_up']:.2f} ({slow['draft_params']}, k = {slow['n_lookahead']})",
-            f"×{our_slow['speed_up']:.2f} ({our_slow['draft']}, k = {our_slow['n_lookahead']})",
-            _verdict(our_slow, faster=False),
-        ],
-    ]
-
-
-def _paper_session(results: Results) -> pd.DataFrame:
-    """Table 1 as the paper measured it, or else in the session we did."""
-    return tables.table1(results, "table1_uncached" if results.has("table1_uncached") else "table1")
-
-
-def _table2_verdicts(results: Results) -> list[list[str]]:
-    switches = ["speculative_decoding", "kv_cache", "better_transformer"]
-    published = tables.published_table2().set_index(switches)["speed_up"]
-    ours = tables.table2(results).set_index(switches)
-    alone = [
-        [
-            f"{name} alone is faster",
-            f"×{published[on]:.2f}",
-            f"×{ours.loc[on, 'speed_up']:.2f}",
-            _verdict(ours.loc[on], faster=True),
-        ]
-        for name, on in (
-            ("speculative decoding", (1, 0, 0)),
-            ("the KV-cache", (0, 1, 0)),
-            ("SDPA (BetterTransformer)", (0, 0, 1)),
-        )
-    ]
-    pairs = [
-        ("speculative decoding adds to the cache", (1, 1, 0), (0, 1, 0)),
-        ("with both, BetterTransformer makes it slower (mask of 2023; here a right one)", (1, 1, 0), (1, 1, 1)),
-    ]
-    together = [
-        [
-            claim,
-            f"×{published[more]:.2f} over ×{published[less]:.2f}",
-            f"×{ours.loc[more, 'speed_up']:.2f} over ×{ours.loc[less, 'speed_up']:.2f}",
-            _ordered(ours.loc[more], ours.loc[less]),
-        ]
-        for claim, more, less in pairs
-    ]
-    return [*alone, *together]
-
-
-def _verdict(row: pd.Series, *, faster: bool) -> str:
-    """Whether the interval of a speed-up lies on the paper's side of 1."""
-    if row["speed_up_low"] <= 1 <= row["speed_up_high"]:
-        return UNDECIDED
-    return AGREES if (row["speed_up"] > 1) == faster else DIFFERS
-
-
-def _ordered(more: pd.Series, less: pd.Series) -> str:
-    """Whether one speed-up is the larger, as in the paper: decided where the intervals don't overlap."""
-    if more["speed_up_low"] > less["speed_up_high"]:
-        return AGREES
-    return DIFFERS if more["speed_up_high"] < less["speed_up_low"] else UNDECIDED
-
-
 def _table1(results: Results) -> str:
     ours = tables.table1(results)
-    sections = [
-        f"""## Table 1: draft size and n_lookahead
-
+    return f"""\
 Acceptance over {ours["articles"].iloc[0]} articles; speed-up over {ours["timed_articles"].iloc[0]} of them, in the
 {ours["session"].iloc[0]} session. *Theory* is E(α, k) / (v + kc): E = 1 + α + … + α^k tokens a round, with the measured
 α at k = 1; v and c are a verification and a drafted token over a plain one, of forwards in a round's order (the column
@@ -174,40 +76,29 @@ Acceptance over {ours["articles"].iloc[0]} articles; speed-up over {ours["timed_
 prompt*. *Same text*: the share of outputs that equal plain decoding's, token for token.
 
 {_grid(ours)}"""
-    ]
-    if results.has("table1_uncached"):
-        again = tables.table1(results, "table1_uncached")
-        sections.append(
-            f"""### In the paper's own session
 
+
+def _table1_uncached(results: Results) -> str:
+    if "table1_uncached" not in results.environment.get("planned", ["table1_uncached"]):
+        return ""
+    again = tables.table1(results, "table1_uncached")
+    return f"""\
 Without a cache and with eager attention, as the published table was measured; {again["timed_articles"].iloc[0]}
 articles, shorter texts. Verification is nearly free here, since every forward reads the whole text anyway.
 
 {_grid(again)}"""
-        )
+
+
+def _table1_static(results: Results) -> str:
     fast = tables.table1(results, "table1_static")
     gain, low, high = tables.fast_path_gain(results)
-    sections.append(
-        f"""### On the fast path
-
+    return f"""\
 The static session computes the same logits, up to rounding, over a preallocated cache, with weights packed once for
 oneDNN and without transformers' bookkeeping (the gains are not told apart here): plain decoding is ×{gain:.2f}
 [{low:.2f}, {high:.2f}] as fast with it as with transformers' cache, the prompt left out, and the speed-ups here are
 over that faster baseline.
 
 {_grid(fast)}"""
-    )
-    sections.append(
-        f"""### Every published row, and ours
-
-Each published row (uncached) stands beside our draft whose c is nearest, in the same session where we measured it; in
-another nothing is judged.
-Verdict: whether this run is on the paper's side of 1, *undecided* where its interval holds 1. Acceptance is not judged
-row by row: the published values at k ≥ 3 follow another law than ours.
-
-{_published_rows(results)}"""
-    )
-    return "\n\n".join(sections)
 
 
 def _grid(table: pd.DataFrame) -> str:
@@ -231,6 +122,16 @@ def _grid(table: pd.DataFrame) -> str:
 
 
 def _published_rows(results: Results) -> str:
+    return f"""\
+Each published row (uncached) stands beside our draft whose c is nearest, in the same session where we measured it; in
+another nothing is judged.
+Verdict: whether this run is on the paper's side of 1, *undecided* where its interval holds 1. Acceptance is not judged
+row by row: the published values at k ≥ 3 follow another law than ours.
+
+{_twins(results)}"""
+
+
+def _twins(results: Results) -> str:
     published, grid = tables.published_table1(), tables.table1(results)
     if results.has("table1_uncached"):
         again = tables.table1(results, "table1_uncached")
@@ -238,7 +139,8 @@ def _published_rows(results: Results) -> str:
     rows = []
     for row in published[published["n_lookahead"].isin(grid["n_lookahead"])].itertuples():
         twins = grid[grid["n_lookahead"] == row.n_lookahead]
-        twin = twins.iloc[(twins["c"] - row.inference_speed_rate).abs().argmin()]
+        distance = (twins["c"] - row.inference_speed_rate).abs()
+        twin = twins.iloc[distance.fillna(np.inf).argmin()]
         rows.append(
             [
                 row.draft_params,
@@ -250,7 +152,7 @@ def _published_rows(results: Results) -> str:
                 f"{twin['mean_acceptance']:.3f}",
                 f"{twin['c']:.3f}",
                 f"×{twin['speed_up']:.2f} {brackets(twin, 'speed_up', 2)}",
-                _verdict(twin, faster=row.speed_up > 1) if twin["session"] == "uncached" else "other session",
+                verdicts.sign(twin, faster=row.speed_up > 1) if twin["session"] == "uncached" else "other session",
             ]
         )
     head = ["paper", "k", "acceptance", "c", "speed-up", "ours", "acceptance", "c", "speed-up", "verdict"]
@@ -270,9 +172,8 @@ def _table2(results: Results) -> str:
         ]
         for row in both.sort_values(switches).itertuples()
     ]
-    draft = ours["draft"].dropna().iloc[0]
-    return f"""## Table 2: speculative decoding × KV-cache × BetterTransformer
-
+    draft = next(iter(ours["draft"].dropna()), "none")
+    return f"""\
 Draft {draft}, n_lookahead 1. Here BetterTransformer is PyTorch's scaled dot-product attention (SDPA) with a correct
 mask; the baseline is plain decoding with neither cache nor SDPA.
 
@@ -280,34 +181,36 @@ mask; the baseline is plain decoding with neither cache nor SDPA.
 
 
 def _quantization(results: Results) -> str:
+    table = tables.speedups(results, "quantization")
     rows = [
         [
             row.bits,
-            "plain" if pd.isna(row.draft) else "speculative",
+            "–" if pd.isna(row.draft) else f"{row.draft_bits:.0f}",
+            f"{row.megabytes:.1f}",
             f"{row.token_milliseconds:.2f}",
             f"×{row.speed_up:.2f} {brackets(row, 'speed_up', 2)}",
+            f"{row.acceptance:.3f}",
             f"{row.same_text:.0%}",
-            f"{row.rougeL:.3f}",
+            f"{row.rouge1:.3f} / {row.rouge2:.3f} / {row.rougeL:.3f}",
         ]
-        for row in tables.speedups(results, "quantization").itertuples()
+        for row in table.itertuples()
     ]
-    head = ["bits", "decoding", "ms a token", "against plain at these bits", "same text as plain", "ROUGE-L"]
-    return f"""## Quantization
+    head = ["target bits", "draft bits", "MB", "ms a token", "against plain at these target bits", "acceptance"]
+    return f"""\
+Target and draft at 32, 16, 8 and 4 bits (bitsandbytes; NF4), alike and each alone, cached, n_lookahead 1, texts of at
+most {results.frame("quantization")["max_new_tokens"].max()} tokens. The paper's code could do this, its tables don't
+show it. *MB*: the weights of target and draft together. *Same text*: as plain decoding with the target at the same
+bits. Below 32 bits verifying several tokens at once rounds differently from one at a time, so a text can part from
+plain decoding's where two tokens are nearly tied; a draft of fewer bits changes no text, only how often it is right.
 
-Target and draft alike at 32, 16, 8 and 4 bits (bitsandbytes; NF4), cached. The paper's code could do this, its tables
-don't show it. Below 32 bits verifying several tokens at once rounds differently from one at a time, so a text can part
-from plain decoding's where two tokens are nearly tied.
-
-{markdown.table(head, rows)}"""
+{markdown.table([*head, "same text", "ROUGE-1 / 2 / L"], rows)}"""
 
 
 def _quality(results: Results) -> str:
     scores = tables.quality(results)
     timed = tables.speedups(results, "table1")
     share = timed.loc[timed["draft"].notna(), "same_text"].mean()
-    return f"""## Quality
-
-ROUGE-1/2/L (F, MeCab words) of the target's summaries against the reference: {scores["rouge1"]:.3f} /
+    return f"""ROUGE-1/2/L (F, MeCab words) of the target's summaries against the reference: {scores["rouge1"]:.3f} /
 {scores["rouge2"]:.3f} / {scores["rougeL"]:.3f}. Of Table 1's speculative outputs {share:.1%} equal plain decoding's
 token for token, and equal texts have equal scores."""
 
@@ -318,8 +221,7 @@ def _rates(results: Results) -> str:
         for row in tables.rates(results).itertuples()
     ]
     head = ["model", "session", "attention", "ms a token", "c"]
-    return f"""## Inference speed rate c
-
+    return f"""\
 Each model decoding alone. Cached: the prompt's forward left out; uncached: every token reads the whole text again.
 
 {markdown.table(head, rows)}"""
@@ -345,9 +247,59 @@ def _references(results: Results) -> str:
     if not rows:
         return ""
     head = ["results", "machine", "device", "best draft", "k", "speed-up"]
-    return "## Reference machines\n\nMeasured by us and kept in `data/results/`.\n\n" + markdown.table(head, rows)
+    return "Measured by us and kept in `data/results/`.\n\n" + markdown.table(head, rows)
 
 
 def _environment(results: Results) -> str:
-    rows = [[key, value] for key, value in results.environment.items()]
-    return "## Environment\n\n" + markdown.table(["", ""], rows)
+    rows = []
+    for name, value in results.environment.items():
+        if name == "facts":  # as they were met, run after run
+            rows += [
+                [fact, ", ".join(_values(fact, value))] for fact in dict.fromkeys(fact for met in value for fact in met)
+            ]
+        elif name == "sources":
+            rows += [[f"version of {source}", version] for source, version in value.items()]
+        elif name != "planned":
+            rows.append([name, value])
+    return markdown.table(["", ""], rows)
+
+
+def _values(fact: str, met: list[dict]) -> list[str]:
+    """The different values that a fact had, in the order of the runs."""
+    return list(dict.fromkeys(str(facts[fact]) for facts in met if fact in facts))
+
+
+def _progress(results: Results) -> str:
+    """What is missing, and why; nothing where everything is there."""
+    progress = results.progress()
+    if (progress["done"] == progress["planned"]).all():
+        return ""
+    rows = [[row.experiment, row.done, row.planned, f"{row.done / row.planned:.0%}"] for row in progress.itertuples()]
+    reasons = [
+        f"- {row.experiment}, {cell}: {reason}" for row in progress.itertuples() for cell, reason in row.failed.items()
+    ]
+    failed = "\n\nWhat failed, and why; the same command tries it again:\n\n" + "\n".join(reasons) if reasons else ""
+    return f"""**Not everything is measured**: the tables below hold what is there.
+
+{markdown.table(["experiment", "rows", "planned", ""], rows)}{failed}"""
+
+
+SECTIONS = {
+    "## What is missing": _progress,
+    "## Do the shapes agree?": verdicts.section,
+    "## What the published tables show": explanation.section,
+    "## Table 1: draft size and n_lookahead": _table1,
+    "### In the paper's own session": _table1_uncached,
+    "### On the fast path": _table1_static,
+    "### Every published row, and ours": _published_rows,
+    "## Table 2: speculative decoding × KV-cache × BetterTransformer": _table2,
+    "## Quantization": _quantization,
+    "## Certainty": certainty.section,
+    "## Quality": _quality,
+    "## Inference speed rate c": _rates,
+    "## How near the machine's limit?": limit_report.section,
+    "## Speed beside other libraries": speed_report.section,
+    "## Reference machines": _references,
+    "## Environment": _environment,
+}
+"""The sections of RESULTS.md in their order."""

@@ -1,145 +1,41 @@
-"""Measured rows as JSON lines, the environment they were measured in, and intervals."""
+"""Measured rows on disk, each with the environment it was measured in; what failed; what was planned."""
 
-import hashlib
 import json
-import os
-import platform
-import sys
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-MEASURING_MODULES = [
-    "sampling",
-    "sessions",
-    "neox",
-    "linears",
-    "graphs",
-    "drafters",
-    "theory",
-    "lookahead",
-    "clock",
-    "workspace",
-    "calibration",
-    "decoders",
-    "attention",
-    "models",
-    "experiments",
-    "forwards",
-    "rounds",
-    "frequencies",
-    "ties",
-    "peers",
-    "speed",
-    "xlsum",
-    "rouge",
-]
-KEY = ["experiment", "cell", "prompt", "repeat", "max_new_tokens"]
+from specdec_lib.journal import Journal
+from specdec_lib.lock import locked
+from specdec_lib.rows import check_key, check_rows
+from specdec_lib.tasks import KEY, Failure
 
 
-def code_version() -> str:
-    """A hash of the modules that decode and measure: editing any other file voids no result."""
-    digest = hashlib.sha256()
-    for module in MEASURING_MODULES:
-        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def content_version(sources: Sequence[str | Path]) -> str:
-    """A hash of the models and articles measured: of weights and files that are here, of the names of others."""
-    digest = hashlib.sha256()
-    for source in sources:
-        file = Path(source) / "model.safetensors" if Path(source).is_dir() else Path(source)
-        digest.update(file.read_bytes() if file.is_file() else str(source).encode())
-    return digest.hexdigest()[:12]
-
-
-def environment(device: str, threads: int, seed: int = 0, sources: Sequence[str | Path] = ()) -> dict:
-    """Everything that rows put together must share, with an `id` that is the same wherever all of it is.
-
-    sources: what models and articles are loaded from: folders, files or hub names.
-    """
-    stamp = {
-        "machine": _processor(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "device": device,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        **{package: version(package) for package in ("torch", "transformers", "bitsandbytes")},
-        "seed": seed,
-        "code": code_version(),
-        "content": content_version(sources),
-    }
-    return {"id": hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:12], **stamp}
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.processor() or platform.machine()
+class Missing(ValueError):
+    """Rows that a table needs have not been measured."""
 
 
 class Results:
-    """A folder of measured rows: rows.jsonl, written row by row, and environments.json.
+    """A folder of measured rows: rows.jsonl and failures.jsonl, written line by line, and environments.json.
 
     environment_id: whose rows are read, those of the last row's environment by default; rows of different environments
-    are never put together. A last line that a crash cut short is dropped with a notice; a broken line elsewhere is a
-    ValueError.
+    are never put together. ValueError, saying what to do, for files that are broken or don't belong together.
     """
 
     def __init__(self, folder: Path, environment_id: str | None = None):
         self.folder = Path(folder)
-        self.rows_file = self.folder / "rows.jsonl"
-        self.environments_file = self.folder / "environments.json"
+        self.rows_file, self.environments_file = self.folder / "rows.jsonl", self.folder / "environments.json"
         self.environment_id = environment_id
-        self.environments: dict[str, dict] = {}
-        if self.environments_file.exists():
-            self.environments = json.loads(self.environments_file.read_text(encoding="utf-8"))
-        self.rows, self._torn_at = self._read()
+        self._rows, self._failures = Journal(self.rows_file), Journal(self.folder / "failures.jsonl")
+        self.environments = self._read_environments()
+        self._check()
 
-    def _read(self) -> tuple[list[dict], int | None]:
-        """The rows, and where a torn last line begins."""
-        if not self.rows_file.exists():
-            return [], None
-        content = self.rows_file.read_bytes()
-        *lines, torn = content.split(b"\n")
-        if torn:
-            print(f"{self.rows_file.name}: the last line was cut short and is dropped.", file=sys.stderr)
-        rows = []
-        for number, line in enumerate(lines, 1):
-            try:
-                rows.append(json.loads(line))
-            except ValueError as error:
-                raise ValueError(
-                    f"Line {number} of {self.rows_file} is not JSON: mend or delete that line, or delete the file."
-                ) from error
-        return rows, len(content) - len(torn) if torn else None
-
-    def append(self, row: dict) -> None:
-        """Write one row to disk before anything else happens."""
-        if self._torn_at is not None:
-            os.truncate(self.rows_file, self._torn_at)
-            self._torn_at = None
-        with self.rows_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.rows.append(row)
-
-    def register(self, stamp: dict) -> None:
-        """Note an environment before its first row."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.environments[stamp["id"]] = stamp
-        unfinished = self.environments_file.with_suffix(".json.part")
-        unfinished.write_text(json.dumps(self.environments, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(self.environments_file)
+    @property
+    def rows(self) -> list[dict]:
+        return self._rows.entries
 
     @property
     def environment(self) -> dict:
@@ -151,25 +47,79 @@ class Results:
     @property
     def profile(self) -> str:
         """The name of the profile these rows belong to."""
-        here = self.environment["id"]
-        return next(row["profile"] for row in self.rows if row["environment"] == here)
+        return next(row["profile"] for row in self._here())
+
+    @property
+    def target(self) -> str:
+        """The model that all others draft for."""
+        for row in self._here():
+            if row["experiment"] == "quality" or (row.get("draft") and row.get("target")):
+                return row["target"]
+        raise Missing(f"No row in {self.folder} tells the target: run notebook 03 first.")
 
     @property
     def done(self) -> set[tuple]:
         """Keys of the rows that this environment has measured."""
-        return {tuple(row[key] for key in KEY) for row in self.rows if row["environment"] == self.environment_id}
+        return {tuple(row[name] for name in KEY) for row in self._here()}
+
+    @contextmanager
+    def writing(self, environment: dict, planned: Mapping[str, int]) -> Iterator[None]:
+        """Hold the folder, read what others wrote meanwhile, and note environment and plan before the first row.
+
+        environment: of `stamp.environment`. planned: rows that each experiment has when it is complete.
+        """
+        with locked(self.folder):
+            self._rows.read()
+            self._failures.read()
+            self.environments = self._read_environments()
+            self._check()
+            self.register(environment, planned)
+            try:
+                yield
+            finally:
+                self._rows.close()
+                self._failures.close()
+
+    def append(self, row: dict) -> None:
+        """Write one row to disk before anything else happens."""
+        self._rows.append(row)
+
+    def fail(self, failure: Failure, environment_id: str) -> None:
+        """Note why a task gave no row: once for each reason that its cell has."""
+        task = failure.task
+        known = {"environment": environment_id, "experiment": task.experiment, "cell": task.cell}
+        known["reason"] = failure.reason
+        if not any(known.items() <= entry.items() for entry in self._failures.entries):
+            where = {"prompt": task.prompt, "repeat": task.repeat}
+            self._failures.append({**known, **where, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+
+    def register(self, environment: dict, planned: Mapping[str, int]) -> None:
+        """Note an environment, the facts it was met with, and the plan; rows without one are refused."""
+        before = self.environments.get(environment["id"], {})
+        facts = before.get("facts", [])
+        met = [environment["facts"]] if environment.get("facts") and environment["facts"] not in facts else []
+        plan = before.get("planned", {}) | dict(planned)
+        self.environments[environment["id"]] = {**environment, "facts": facts + met, "planned": plan}
+        unfinished = self.environments_file.with_suffix(".json.part")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps(self.environments, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            unfinished.replace(self.environments_file)
+        except OSError as error:
+            raise ValueError(
+                f"{self.environments_file} can't be written ({error.strerror}): make room for it."
+            ) from error
 
     def has(self, experiment: str) -> bool:
         """Whether this environment has rows of an experiment."""
-        here = self.environment["id"]
-        return any(row["experiment"] == experiment and row["environment"] == here for row in self.rows)
+        return any(row["experiment"] == experiment for row in self._here())
 
     def frame(self, experiment: str) -> pd.DataFrame:
         """This environment's rows of one experiment, as they were written."""
-        here = self.environment["id"]
-        rows = [row for row in self.rows if row["experiment"] == experiment and row["environment"] == here]
+        rows = [row for row in self._here() if row["experiment"] == experiment]
         if not rows:
-            raise ValueError(f"There are no results of {experiment} in {self.folder}: run notebook 03 first.")
+            raise Missing(f"There are no results of {experiment} in {self.folder}: run notebook 03 first.")
+        check_rows(experiment, rows, self.rows_file)
         return pd.DataFrame(rows)
 
     def generations(self, experiment: str) -> pd.DataFrame:
@@ -185,25 +135,53 @@ class Results:
         table["decode_seconds"] = (table["seconds"] - table["prompt_seconds"]) / table["tokens"]
         return table
 
+    def progress(self) -> pd.DataFrame:
+        """A line for each experiment: rows planned, rows there are, and the cells that failed with their reasons."""
+        done = pd.Series([row["experiment"] for row in self._here()], dtype=object).value_counts()
+        planned = {**self.environment.get("planned", {})}
+        rows = []
+        for experiment in [*planned, *done.index.difference(list(planned))]:
+            failed = {entry["cell"]: entry["reason"] for entry in self._unmended() if entry["experiment"] == experiment}
+            there = int(done.get(experiment, 0))
+            due = max(planned.get(experiment, there), there)
+            rows.append({"experiment": experiment, "planned": due, "done": there, "failed": failed})
+        return pd.DataFrame(rows)
 
-def interval(
-    values: Sequence[float] | np.ndarray,
-    statistic: Callable[..., np.ndarray] = np.median,
-    draws: int = 2_000,
-    level: float = 0.95,
-) -> tuple[float, float, float]:
-    """The statistic of one value (or row of counts) a prompt, and its bootstrap interval over prompts.
+    def _unmended(self) -> list[dict]:
+        """Failures of tasks that have no row yet."""
+        done = {(row["experiment"], row["cell"], row["prompt"], row["repeat"]) for row in self._here()}
+        here = self.environment["id"]
+        return [
+            entry
+            for entry in self._failures.entries
+            if entry["environment"] == here
+            and (entry["experiment"], entry["cell"], entry["prompt"], entry["repeat"]) not in done
+        ]
 
-    values: (prompts,) or (prompts, columns); statistic takes an array of them and an axis: its `axis=-1` result.
-    Percentile bootstrap with a fixed seed, so that the same rows always give the same digits.
-    """
-    values = np.asarray(values, dtype=float)
-    picks = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
-    low, high = np.quantile(statistic(values[picks], axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return float(statistic(values[None], axis=1)[0]), float(low), float(high)
+    def _here(self) -> Iterator[dict]:
+        here = self.environment_id or (self.rows[-1]["environment"] if self.rows else None)
+        return (row for row in self.rows if row["environment"] == here)
 
+    def _read_environments(self) -> dict[str, dict]:
+        if not self.environments_file.exists():
+            return {}
+        try:
+            environments = json.loads(self.environments_file.read_bytes())
+        except (ValueError, RecursionError):
+            environments = None
+        if isinstance(environments, dict) and all(isinstance(stamp, dict) for stamp in environments.values()):
+            return environments
+        raise ValueError(
+            f"{self.environments_file} is not a JSON object of environments: bring it back, or delete {self.folder}."
+        )
 
-def pooled(counts: np.ndarray, axis: int) -> np.ndarray:
-    """Pooled rate of (…, prompts, 2) counts of accepted and rejected tokens, over the prompts' axis."""
-    sums = counts.sum(axis=axis)
-    return sums[..., 0] / sums.sum(axis=-1)
+    def _check(self) -> None:
+        """Every row names itself and an environment that is known."""
+        for number, row in enumerate(self.rows, 1):
+            check_key(row, number, self.rows_file)
+        for row in self.rows:
+            if row["environment"] not in self.environments:
+                raise ValueError(
+                    f"{self.rows_file} has rows of the environment {row['environment']}, which "
+                    f"{self.environments_file.name} doesn't know: bring that file back, or delete both."
+                )

@@ -4,6 +4,8 @@ Forwards are timed in the order that a round has them, since one costs more afte
 whose weights are still in the processor's cache.
 """
 
+from collections.abc import Iterator
+from functools import cache
 from itertools import cycle
 from statistics import median
 
@@ -14,57 +16,61 @@ from specdec_lib.calibration import RoundTimer
 from specdec_lib.clock import now
 from specdec_lib.decoders import SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
-from specdec_lib.experiments import Study, progress
 from specdec_lib.graphs import Repeated
+from specdec_lib.lab import Lab
 from specdec_lib.models import LanguageModel
 from specdec_lib.profiles import Profile
 from specdec_lib.sampling import GreedyChance
 from specdec_lib.sessions import SESSIONS, Session
+from specdec_lib.tasks import Task
 
 REPEATS, LIKE = 5, 5
 BUFFER = 2**29  # bytes that are read to measure a bandwidth: more than a processor's cache holds
 PLAIN = 0  # n_lookahead of a round without a draft
 
 
-def run(study: Study) -> None:
-    """Measure what is missing, in each session all drafts and look-aheads in turn, and write a row for each round.
+class Rounds:
+    """An experiment: in each session all drafts and look-aheads in turn, with plain rounds to compare with.
 
-    The paper's own session is timed where Table 1 is timed in it; each repeat has a plain round to compare with.
+    The paper's own session is timed where Table 1 is timed in it.
     """
-    done = study.results.done
-    missing = [
-        (repeat, session, draft, k)
-        for session, lookaheads in timed(study.profile).items()
-        for repeat in range(REPEATS)
-        for draft in study.profile.drafts
-        for k in (PLAIN, *lookaheads)
-        if ("rounds", f"{draft} {session}", f"k={k}", repeat, k) not in done
-    ]
-    if not missing:
-        return
-    study.results.register(study.environment)
-    bandwidth = read_bandwidth(study.device)
-    rounds = {
-        (session, draft): Round(study, session, draft)
-        for session, draft in dict.fromkeys((session, draft) for _, session, draft, _ in missing)
-    }
-    for repeat, session, draft, k in progress(missing, "rounds"):
-        study.results.append(
-            {
-                "environment": study.environment["id"],
-                "profile": study.profile.name,
-                "experiment": "rounds",
-                "cell": f"{draft} {session}",
-                "session": session,
-                "draft": draft,
-                "n_lookahead": k,
-                "prompt": f"k={k}",
-                "repeat": repeat,
-                "max_new_tokens": k,
-                "bandwidth": bandwidth,
-                **rounds[session, draft].measure(k),
-            }
-        )
+
+    name = "rounds"
+
+    def __init__(self, lab: Lab):
+        self.lab = lab
+        self._round = cache(lambda session, draft: Round(lab, session, draft))
+        self._bandwidth = cache(lambda: read_bandwidth(lab.device))
+
+    def tasks(self) -> Iterator[Task]:
+        for session, lookaheads in timed(self.lab.profile).items():
+            for repeat in range(REPEATS):
+                for draft in self.lab.profile.drafts:
+                    for k in (PLAIN, *lookaheads):
+                        yield Task(
+                            self.name,
+                            f"{draft} {session}",
+                            f"k={k}",
+                            repeat,
+                            k,
+                            block=f"{session} {repeat}",
+                            work=(session, draft, k),
+                        )
+
+    def warm_up(self, task: Task) -> None:
+        session, draft, _ = task.work
+        self._bandwidth()
+        self._round(session, draft)
+
+    def measure(self, task: Task) -> dict:
+        session, draft, k = task.work
+        return {
+            "session": session,
+            "draft": draft,
+            "n_lookahead": k,
+            "bandwidth": self._bandwidth(),
+            **self._round(session, draft).measure(k),
+        }
 
 
 def timed(profile: Profile) -> dict[str, tuple[int, ...]]:
@@ -76,19 +82,18 @@ def timed(profile: Profile) -> dict[str, tuple[int, ...]]:
 class Round:
     """A pair of models in one session, in the middle of a text: a prompt, and half as many new tokens as are timed."""
 
-    def __init__(self, study: Study, session: str, draft: str):
+    def __init__(self, lab: Lab, session: str, draft: str):
         attention = "eager" if session == "uncached" else "sdpa"
-        self.target, self.draft = (study.model(name, attention) for name in (study.profile.target, draft))
-        profile = study.profile
-        middle = sorted(study.prompts[: profile.timed_articles], key=len)[profile.timed_articles // 2]
+        self.target, self.draft = (lab.model(name, attention) for name in (lab.profile.target, draft))
+        profile = lab.profile
+        shortest_first = sorted(lab.prompts[: profile.timed_articles], key=len)
+        middle = shortest_first[len(shortest_first) // 2]
         written = profile.timed_new_tokens if session == "uncached" else profile.max_new_tokens
         self.prompt = middle + middle[: written // 2]
-        decoder = SpeculativeDecoder(
-            self.target, ModelDrafter(self.draft), max(study.profile.lookaheads), session=session
-        )
+        decoder = SpeculativeDecoder(self.target, ModelDrafter(self.draft), max(profile.lookaheads), session=session)
         self.whole = RoundTimer(decoder, self.prompt, cycle(self.prompt))
         self.forwards = [Forwards(SESSIONS[session](model), self.prompt) for model in (self.target, self.draft)]
-        for k in (PLAIN, *study.profile.lookaheads):  # warm up
+        for k in (PLAIN, *profile.lookaheads):  # warm up
             self.measure(k)
 
     def measure(self, k: int) -> dict[str, float]:

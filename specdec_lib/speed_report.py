@@ -19,9 +19,7 @@ def section(results: Results) -> str:
     articles, repeats, tokens = rows["prompt"].nunique(), rows["repeat"].nunique(), first["max_new_tokens"]
     weights = f"{first['dtype']}, {first['attention']}"
     absent = "" if "flashspec" in versions else " flashspec was not installed for this run."
-    return f"""## Speed beside other libraries
-
-Ours beside {libraries}, at temperature 0. One process, the same weights in
+    return f"""Ours beside {libraries}, at temperature 0. One process, the same weights in
 memory ({weights}), every way in turn on each article ({articles} articles, each {repeats} times), {tokens} new tokens
 at most, after one unmeasured text each. Times are of the whole call, the prompt included.{absent}
 

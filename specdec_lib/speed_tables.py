@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from specdec_lib import tables
-from specdec_lib.results import Results, interval
+from specdec_lib.bootstrap import interval
+from specdec_lib.results import Results
+from specdec_lib.ways import UNTRAINED
 
 SETTINGS = ["library", "method", "drafter", "draft", "n_lookahead", "session"]
 
@@ -54,25 +56,28 @@ def headline(results: Results) -> pd.DataFrame:
 
 def _claims(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     """What is claimed of which two ways."""
-    plain = _where(table, library="ours", method="plain", session="auto")["way"].iloc[0]
+    plain = tables.some(_where(table, library="ours", method="plain", session="auto"), "speed")["way"].iloc[0]
     for method in ("generate", "compiled"):
         for other in _where(table, library="transformers", method=method)["way"]:
             yield f"plain over {method}", plain, other
-    drafted = _where(table, library="ours", method="speculative")
     assisted = _where(table, library="transformers", method="assisted")
-    for pair in drafted.merge(assisted, on=["draft", "n_lookahead"], suffixes=("", "_other")).itertuples():
-        yield "speculative over assisted generation", pair.way, pair.way_other
+    for session, claim in (("auto", ""), ("cached", ", both by transformers' forward")):
+        drafted = _where(table, library="ours", method="speculative", session=session)
+        for pair in drafted.merge(assisted, on=["draft", "n_lookahead"], suffixes=("", "_other")).itertuples():
+            yield f"speculative over assisted generation{claim}", pair.way, pair.way_other
+    drafted = _where(table, library="ours", method="speculative", session="auto")
     for _, ways in drafted.groupby("draft", sort=False):
         auto = _where(ways, n_lookahead="auto")
         fixed = ways.drop(auto.index)
         if len(auto):
             claim = "the best fixed k" if len(fixed) else "plain, with an untrained draft"
             yield f'"auto" over {claim}', auto["way"].iloc[0], _best(fixed) if len(fixed) else plain
-    trained = table[table["draft"] != "untrained"]
+    trained = table[table["draft"] != UNTRAINED]
     ours, others = _where(trained, library="ours"), _where(trained, library="flashspec")
-    if len(others):
+    if len(ours) and len(others):
         yield "best over flashspec's best", _best(ours), _best(others)
-        ours, others = (_where(ways, drafter="model") for ways in (ours, others))
+    ours, others = (_where(ways, drafter="model") for ways in (ours, others))
+    if len(ours) and len(others):
         yield "best of the draft models alone", _best(ours), _best(others)
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from specdec_lib import round_tables, theory
+from specdec_lib.bootstrap import interval, pooled
 from specdec_lib.paths import DATA
-from specdec_lib.results import Results, interval, pooled
+from specdec_lib.results import Missing, Results
 
 
 def published_models() -> pd.DataFrame:
@@ -45,7 +46,7 @@ def acceptance(results: Results, experiment: str = "acceptance") -> pd.DataFrame
                 "tokens_per_round": cell["tokens"].sum() / cell["rounds"].sum(),
             }
         )
-    return pd.DataFrame(rows)
+    return some(pd.DataFrame(rows), experiment)
 
 
 def acceptance_by_position(results: Results, experiment: str = "acceptance") -> pd.DataFrame:
@@ -75,10 +76,9 @@ def rates(results: Results) -> pd.DataFrame:
     """
     frame = results.generations("rates")
     frame["model"] = frame["target"]
-    largest = frame["model"].iloc[0]  # the study's target stands first in every experiment
     rows = []
     for (session, model), cell in frame.groupby(["session", "model"], sort=False):
-        base = frame[(frame["session"] == session) & (frame["model"] == largest)]
+        base = frame[(frame["session"] == session) & (frame["model"] == results.target)]
         ratio = paired(cell, base, "decode_seconds")
         rows.append(
             {
@@ -95,7 +95,7 @@ def rates(results: Results) -> pd.DataFrame:
 def fast_path_gain(results: Results) -> tuple[float, float, float]:
     """Plain decoding's time in the cached session / in the static one, run in turn, with its 95 % interval."""
     frame = results.generations("rates")
-    target = frame[frame["target"] == frame["target"].iloc[0]]
+    target = frame[frame["target"] == results.target]
     cached, static = (target[target["session"] == session] for session in ("cached", "static"))
     return interval(paired(cached, static, "decode_seconds"))
 
@@ -109,15 +109,13 @@ def speedups(results: Results, experiment: str) -> pd.DataFrame:
     """
     frame = results.generations(experiment)
     settings = ["session", "attention", "bits"]
-    first = frame["cell"].iloc[0]
+    plain = frame[frame["draft"].isna() & ~frame["lookup"]]
+    if experiment == "table2":
+        plain = plain[(plain["session"] == "uncached") & (plain["attention"] == "eager")]
     rows = []
     for _, cell in frame.groupby("cell", sort=False):
         how = cell.iloc[0]
-        base = (
-            frame[frame["cell"] == first]
-            if experiment != "quantization"
-            else frame[frame["draft"].isna() & (frame[settings] == how[settings]).all(axis=1)]
-        )
+        base = plain if experiment != "quantization" else plain[plain["bits"] == how["bits"]]
         texts = cell.merge(base, on=["prompt", "repeat"], suffixes=("", "_base"))
         rows.append(
             {
@@ -125,6 +123,8 @@ def speedups(results: Results, experiment: str) -> pd.DataFrame:
                 "lookup": how["lookup"],
                 "n_lookahead": how["n_lookahead"],
                 **{name: how[name] for name in settings},
+                "draft_bits": how["draft_bits"] if how["draft"] else None,
+                "megabytes": cell["weights"].median() / 1e6,
                 "articles": cell["prompt"].nunique(),
                 "token_milliseconds": 1000 * cell["token_seconds"].median(),
                 **named("speed_up", interval(paired(base, cell, "token_seconds"))),
@@ -154,12 +154,13 @@ def table1(results: Results, experiment: str = "table1") -> pd.DataFrame:
     timed = timed.rename(columns={"articles": "timed_articles"}).astype({"n_lookahead": int})
     table = counted.merge(timed, on=["draft", "lookup", "n_lookahead"])
     table["c"] = table["draft"].map(cost)
-    costs = _of(round_tables.rounds(results), session).set_index(["draft", "n_lookahead"])
+    costs = _of(round_tables.rounds(results), session)[["draft", "n_lookahead", "c", "v"]]
+    costs = table[["draft", "n_lookahead"]].merge(costs, how="left", on=["draft", "n_lookahead"])
     table["predicted"] = [
-        theory.speedup(alpha[draft], k, costs["c"][draft, k], v=costs["v"][draft, k])
-        for draft, k in zip(table["draft"], table["n_lookahead"], strict=True)
+        theory.speedup(alpha[row.draft], row.n_lookahead, row.c, v=row.v) if row.draft in alpha else np.nan
+        for row in costs.itertuples()
     ]
-    return table
+    return some(table, experiment)
 
 
 def reached(results: Results, experiment: str) -> pd.DataFrame:
@@ -211,8 +212,8 @@ def forwards(results: Results, session: str = "cached") -> pd.DataFrame:
 def verification_cost(results: Results, session: str = "cached") -> dict[int, float]:
     """v(k): the target's time for k + 1 tokens / for one, at every k that was measured."""
     table = forwards(results, session)
-    target = table[table["model"] == table["model"].iloc[0]].set_index("width")["milliseconds"]
-    return {width - 1: float(time / target[1]) for width, time in target.items()}
+    target = table[table["model"] == results.target].set_index("width")["milliseconds"]
+    return {width - 1: float(time / target.get(1, np.nan)) for width, time in target.items()}
 
 
 def frequencies(results: Results) -> pd.DataFrame:
@@ -263,6 +264,13 @@ def ties(results: Results) -> pd.DataFrame:
 def quality(results: Results) -> pd.Series:
     """ROUGE-1/2/L of the target's own text, means over all articles."""
     return results.frame("quality")[["rouge1", "rouge2", "rougeL"]].mean()
+
+
+def some(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    """The table, unless it is empty: then `Missing`."""
+    if table.empty:
+        raise Missing(f"There are not enough results of {what} for this table: run notebook 03 to its end.")
+    return table
 
 
 def _of(table: pd.DataFrame, session: str) -> pd.DataFrame:

@@ -4,16 +4,17 @@ A forward over several tokens adds up in another order than one over a single to
 same logits; in 16 bits and in quantized models the two most likely tokens can change places.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from specdec_lib.decoders import AutoregressiveDecoder, SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
-from specdec_lib.experiments import Study
+from specdec_lib.lab import Lab
 from specdec_lib.models import LanguageModel
 from specdec_lib.sessions import CachedSession
+from specdec_lib.tasks import Task
 
 ARTICLES = {32: 24, 16: 24, 8: 6, 4: 6}  # by bits: quantized layers are slow on a CPU
 NEW_TOKENS = 32
@@ -78,34 +79,39 @@ def _several_token_logits(model: LanguageModel, prompt_ids: list[int], token_ids
     return torch.cat(rows)[: len(token_ids)]
 
 
-def run(study: Study) -> None:
-    """Measure the articles that are missing, in every precision, and write a row for each."""
-    profile, done = study.profile, study.results.done
-    missing = [
-        (bits, article)
-        for bits, articles in ARTICLES.items()
-        for article in range(min(articles, len(study.articles)))
-        if ("ties", f"{bits}-bit", study.articles[article]["id"], 0, NEW_TOKENS) not in done
-    ]
-    if not missing:
-        return
-    study.results.register(study.environment)
-    for bits, article in missing:
-        target, draft = study.model(profile.target, bits=bits), study.model(profile.draft, bits=bits)
-        study.results.append(
-            {
-                "environment": study.environment["id"],
-                "profile": profile.name,
-                "experiment": "ties",
-                "cell": f"{bits}-bit",
-                "prompt": study.articles[article]["id"],
-                "repeat": 0,
-                "max_new_tokens": NEW_TOKENS,
-                "target": profile.target,
-                "draft": profile.draft,
-                "n_lookahead": N_LOOKAHEAD,
-                "bits": bits,
-                "dtype": target.dtype,
-                **compare(target, draft, study.prompts[article], NEW_TOKENS),
-            }
-        )
+class Ties:
+    """An experiment: articles in every precision."""
+
+    name = "ties"
+
+    def __init__(self, lab: Lab):
+        self.lab = lab
+
+    def tasks(self) -> Iterator[Task]:
+        for bits, articles in ARTICLES.items():
+            for number, article in enumerate(self.lab.articles[:articles]):
+                yield Task(
+                    self.name,
+                    f"{bits}-bit",
+                    article["id"],
+                    0,
+                    NEW_TOKENS,
+                    block=f"{bits} {article['id']}",
+                    work=(bits, number),
+                )
+
+    def warm_up(self, task: Task) -> None:
+        """Nothing is timed."""
+
+    def measure(self, task: Task) -> dict:
+        bits, number = task.work
+        profile = self.lab.profile
+        target, draft = (self.lab.model(name, bits=bits) for name in (profile.target, profile.draft))
+        return {
+            "target": profile.target,
+            "draft": profile.draft,
+            "n_lookahead": N_LOOKAHEAD,
+            "bits": bits,
+            "dtype": target.dtype,
+            **compare(target, draft, self.lab.prompts[number], task.max_new_tokens),
+        }

@@ -8,8 +8,6 @@ from specdec_lib import (
     ModelDrafter,
     SpeculativeDecoder,
     Study,
-    forwards,
-    frequencies,
     parameters,
     published,
     report,
@@ -17,7 +15,6 @@ from specdec_lib import (
     rounds,
     speed,
     tables,
-    ties,
 )
 from specdec_lib.profiles import Profile
 from specdec_lib.results import Results
@@ -30,6 +27,7 @@ TINY = Profile(
     source="embedded",
     articles=3,
     timed_articles=2,
+    own_articles=2,
     repeats=1,
     lookaheads=(1, 3, 7),
     uncached_lookaheads=(1, 3),
@@ -43,28 +41,27 @@ TINY = Profile(
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    study = Study(TINY, "cpu", folder=tmp_path_factory.mktemp("tiny"))
-    for name in study.experiments:
-        study.run(name)
     with pytest.MonkeyPatch.context() as few:
         few.setattr(rounds, "REPEATS", 1)
         few.setattr(speed, "NEW_TOKENS", 4)
-        for module in (forwards, frequencies, ties, rounds, speed):
-            module.run(study)
+        study = Study(TINY, "cpu", folder=tmp_path_factory.mktemp("tiny"))
+        for name in study.experiments:
+            study.run(name)
     return study
 
 
 def test_every_cell_article_and_repeat_is_measured_once(study):
-    expected = sum(experiment.generations for experiment in study.experiments.values())
-    rows = [row for row in study.results.rows if row["experiment"] in study.experiments]
-    assert (
-        len(rows)
-        == expected
-        == len({tuple(row[k] for k in ("experiment", "cell", "prompt", "repeat")) for row in rows})
-    )
+    planned = [task.key for tasks in study.tasks.values() for task in tasks]
+    assert sorted(study.results.done) == sorted(planned)
+    assert len(study.results.rows) == len(planned)
+    progress = study.results.progress()
+    assert progress["done"].tolist() == progress["planned"].tolist()
+    assert not any(progress["failed"])
 
 
-def test_a_second_run_measures_nothing(study):
+def test_a_second_run_measures_nothing(study, monkeypatch):
+    monkeypatch.setattr(rounds, "REPEATS", 1)
+    monkeypatch.setattr(speed, "NEW_TOKENS", 4)
     again = Study(TINY, "cpu", folder=study.results.folder)
     before = len(again.results.rows)
     assert "nothing to run" in again.plan()
@@ -127,7 +124,7 @@ def test_rounds_are_compared_with_their_own_forwards(study):
 def test_a_second_run_times_no_round_again(study, monkeypatch):
     monkeypatch.setattr(rounds, "REPEATS", 1)
     before = len(study.results.rows)
-    rounds.run(Study(TINY, "cpu", folder=study.results.folder))
+    Study(TINY, "cpu", folder=study.results.folder).run("rounds")
     assert len(Study(TINY, "cpu", folder=study.results.folder).results.rows) == before
 
 
@@ -191,7 +188,7 @@ def test_the_report_sets_every_published_row_beside_ours(study):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"profile": "huge"}, "profile must be one of mini, quick, paper"),
+        ({"profile": "huge"}, "profile must be one of mini, quick, paper, replica"),
         ({"device": "tpu"}, "device must be"),
         ({"seed": -1}, "seed must be"),
         ({"seed": "0"}, "seed must be"),

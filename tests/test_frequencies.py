@@ -133,7 +133,7 @@ def test_a_study_measures_each_case_once(tmp_path, monkeypatch):
     monkeypatch.setattr(frequencies, "cases_of", lambda _: cases)
     study = Study(replace(QUICK, draws=20), "cpu", folder=tmp_path)
     for _ in range(2):
-        frequencies.run(study)
+        study.run("frequencies")
     table = tables.frequencies(Results(tmp_path))
     assert table["draft"].tolist() == ["mini-draft-1", "mini-draft-4"]
     assert (table["draws"] == 20).all()

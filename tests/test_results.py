@@ -1,19 +1,32 @@
 """Rows on disk: nothing measured is lost or mixed."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from specdec_lib.results import Results, environment, interval, pooled
+from specdec_lib.bootstrap import interval, pooled
+from specdec_lib.profiles import QUICK
+from specdec_lib.results import Results
+from specdec_lib.sources import versions_of
+from specdec_lib.stamp import environment
 
-ROW = {"environment": "e1", "experiment": "table1", "cell": "plain", "prompt": "a", "repeat": 0, "max_new_tokens": 8}
+ROW = {
+    "environment": "e1",
+    "experiment": "table1",
+    "cell": "plain",
+    "prompt": "a",
+    "repeat": 0,
+    "max_new_tokens": 8,
+    "profile": "mini",
+}
 
 
 @pytest.fixture
 def folder(tmp_path):
     results = Results(tmp_path)
-    results.register({"id": "e1"})
+    results.register({"id": "e1"}, {})
     results.append({**ROW, "seconds": 1.0})
     results.append({**ROW, "prompt": "b", "seconds": 2.0})
     return tmp_path
@@ -43,10 +56,11 @@ def test_a_broken_line_elsewhere_is_named(folder):
 
 def test_rows_of_another_environment_are_never_used(folder):
     results = Results(folder)
-    results.register({"id": "e2"})
+    results.register({"id": "e2"}, {})
     results.append({**ROW, "environment": "e2", "seconds": 9.0})
-    assert list(results.frame("table1")["seconds"]) == [9.0]
-    assert list(Results(folder, "e1").frame("table1")["seconds"]) == [1.0, 2.0]
+    assert results.done == {("table1", "plain", "a", 0, 8)}
+    assert results.environment["id"] == "e2"
+    assert len(Results(folder, "e1").done) == 2
 
 
 def test_no_results_say_what_to_do(tmp_path):
@@ -63,10 +77,15 @@ def test_an_environment_is_the_same_until_something_in_it_changes():
 
 def test_other_weights_are_another_environment(tmp_path):
     weights = tmp_path / "model.safetensors"
-    weights.write_bytes(b"one")
-    before = environment("cpu", 2, sources=[tmp_path])
-    weights.write_bytes(b"two")
-    assert environment("cpu", 2, sources=[tmp_path])["id"] != before["id"]
+    profile = replace(QUICK, target=str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    versions = []
+    for content in (b"one", b"two"):
+        weights.write_bytes(content)
+        versions.append(versions_of(profile))
+    ids = {environment("cpu", 2, sources=sources)["id"] for sources in versions}
+    assert len(ids) == 2
+    assert versions[0]["mini-draft-1"] == versions[1]["mini-draft-1"]
 
 
 def test_intervals_hold_the_value_and_repeat_to_the_digit():

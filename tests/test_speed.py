@@ -1,18 +1,18 @@
 """Speed beside other libraries: measured once, resumed, and worked out right."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import pytest
 
-from specdec_lib import Study, experiments, profiles, speed, speed_report, speed_tables
+from specdec_lib import Study, profiles, speed, speed_report, speed_tables
 from specdec_lib.cli import main
 from specdec_lib.peers import has_flashspec
 from specdec_lib.profiles import QUICK
 from specdec_lib.results import Results
-from specdec_lib.speed import Way
+from specdec_lib.ways import Way, ways
 
-ONE = replace(QUICK, articles=1, timed_articles=1, repeats=1)
+ONE = QUICK.limited(articles=1, repeats=1)
 TOKENS = 5
 
 GENERATE = Way("transformers", "generate")
@@ -36,7 +36,7 @@ def few_tokens():
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, few_tokens):
     study = Study(ONE, "cpu", folder=tmp_path_factory.mktemp("runs") / "quick")
-    speed.run(study)
+    study.run("speed")
     return study
 
 
@@ -55,7 +55,7 @@ def results(tmp_path):
         LOOKUP: 2,
     }
     made = Results(tmp_path, "e1")
-    made.register({"id": "e1"})
+    made.register({"id": "e1"}, {})
     for factor, prompt in enumerate("abc", 1):
         for repeat in range(2):
             for way, milliseconds in ways.items():
@@ -83,7 +83,7 @@ def row(way, prompt, repeat, milliseconds, token_ids):
 
 
 def available(profile):
-    return [way for way in speed.ways(profile, "cpu") if way.library != "flashspec" or has_flashspec()]
+    return [way for way in ways(profile, "cpu") if way.library != "flashspec" or has_flashspec()]
 
 
 def test_every_way_is_measured_and_all_texts_are_equal(study):
@@ -94,7 +94,7 @@ def test_every_way_is_measured_and_all_texts_are_equal(study):
 
 def test_names_are_distinct_and_cuda_adds_compiled_generate():
     for profile in profiles.PROFILES.values():
-        here, there = (speed.ways(profile, device) for device in ("cpu", "cuda:0"))
+        here, there = (ways(profile, device) for device in ("cpu", "cuda:0"))
         assert len({way.name for way in there}) == len(there)
         assert set(there) - set(here) == {Way("transformers", "compiled")}
 
@@ -105,18 +105,18 @@ def test_a_killed_run_goes_on_where_it_stopped(study, tmp_path):
     (tmp_path / "rows.jsonl").write_text("".join(lines[:-2]) + lines[-2][:30], encoding="utf-8")
     for _ in range(2):
         resumed = Study(ONE, "cpu", folder=tmp_path)
-        speed.run(resumed)
+        resumed.run("speed")
         assert [row["cell"] for row in resumed.results.rows] == [json.loads(line)["cell"] for line in lines]
 
 
 def test_without_flashspec_its_ways_are_left_out_with_a_notice(study, tmp_path, monkeypatch, capsys):
     rest = [row for row in study.results.rows if row["library"] != "flashspec"]
     without = Study(ONE, "cpu", folder=tmp_path)
-    without.results.register(without.environment)
+    without.results.register(without.environment, {})
     for left in rest:
         without.results.append(left)
     monkeypatch.setattr(speed, "has_flashspec", lambda: False)
-    speed.run(without)
+    without.run("speed")
     assert len(without.results.rows) == len(rest)
     assert capsys.readouterr().err.count("pip install .[bench]") == 1
     assert "flashspec was not installed" in speed_report.section(without.results)
@@ -161,7 +161,7 @@ def test_the_section_shows_every_way_and_its_settings(results):
 
 
 def test_the_command_shows_what_is_measured_already(study, monkeypatch, capsys):
-    monkeypatch.setattr(experiments, "RUNS", study.results.folder.parent)
+    monkeypatch.setattr("specdec_lib.study.RUNS", study.results.folder.parent)
     monkeypatch.setitem(profiles.PROFILES, "quick", ONE)
     before = study.results.rows_file.read_bytes()
     assert main(["benchmark", "--speed", "--profile", "quick", "--device", "cpu"]) == 0

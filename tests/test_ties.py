@@ -85,7 +85,7 @@ def test_a_study_measures_each_article_once(tmp_path, monkeypatch):
     monkeypatch.setattr(ties, "NEW_TOKENS", 8)
     study = Study(QUICK, "cpu", folder=tmp_path)
     for _ in range(2):
-        ties.run(study)
+        study.run("ties")
     assert len(study.results.rows) == 3
     table = tables.ties(Results(tmp_path))
     assert table[["bits", "dtype", "articles"]].values.tolist() == [[32, "float32", 1], [16, "bfloat16", 2]]

@@ -1,0 +1,96 @@
+"""One device at work: tasks measured one at a time, and what becomes of those that fail."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import torch
+
+from specdec_lib.decoders import AutoregressiveDecoder
+from specdec_lib.experiments import experiments_of
+from specdec_lib.lab import Lab
+from specdec_lib.tasks import Failure, Task
+
+
+class Bench:
+    """Measures the tasks of a lab's experiments. The same code runs alone and as a worker of a cluster.
+
+    A cell that can't be warmed up is given up; a task that fails later leaves the others of its cell alone. What runs
+    out of memory is tried once more after every model was let go of.
+    """
+
+    devices = 1
+
+    def __init__(self, lab: Lab, environment_id: str):
+        self.lab, self.environment_id = lab, environment_id
+        self.experiments = experiments_of(lab)
+        self._warm: set[tuple[str, str]] = set()
+        self._given_up: dict[tuple[str, str], str] = {}
+
+    def token_seconds(self) -> dict[str, float]:
+        """Seconds a token of plain decoding, with a cache and without, from one short text."""
+        target, seconds = self.lab.model(self.lab.profile.target), {}
+        for session in ("cached", "uncached"):
+            decoder = AutoregressiveDecoder(target, session=session)
+            decoder.generate(self.lab.prompts[0], max_new_tokens=1)
+            seconds[session] = decoder.generate(self.lab.prompts[0], max_new_tokens=4).seconds / 4
+        return seconds
+
+    def outcomes(self, tasks: Sequence[Task]) -> Iterator[dict | Failure]:
+        """Rows and failures in the order of the tasks; each block is warmed up before its first task is timed."""
+        for _, block in groupby(tasks, key=lambda task: (task.experiment, task.block)):
+            together = list(block)
+            for task in together:
+                self.warm_up(task)
+            yield from map(self.outcome, together)
+
+    def outcome(self, task: Task) -> dict | Failure:
+        """The row of one task, or why there is none."""
+        self.warm_up(task)
+        if reason := self._given_up.get((task.experiment, task.cell)):
+            return Failure(task, reason)
+        measured = self._attempt(task, lambda: self.experiments[task.experiment].measure(task))
+        if isinstance(measured, Failure):
+            return measured
+        return {
+            "environment": self.environment_id,
+            "profile": self.lab.profile.name,
+            "experiment": task.experiment,
+            "cell": task.cell,
+            "prompt": task.prompt,
+            "repeat": task.repeat,
+            "max_new_tokens": task.max_new_tokens,
+            **measured,
+        }
+
+    def warm_up(self, task: Task) -> None:
+        """Do what must not be timed, once for each cell."""
+        cell = (task.experiment, task.cell)
+        if cell in self._warm or cell in self._given_up:
+            return
+        failed = self._attempt(task, lambda: self.experiments[task.experiment].warm_up(task))
+        if isinstance(failed, Failure):
+            self._given_up[cell] = failed.reason
+        else:
+            self._warm.add(cell)
+
+    def _attempt(self, task: Task, work) -> object:
+        """What the work returns, or its failure; once more, with all memory free, where there was too little."""
+        try:
+            try:
+                return work()
+            except (torch.OutOfMemoryError, MemoryError):
+                self._start_anew()
+            return work()
+        except Exception as error:
+            return Failure(task, _reason(error))
+
+    def _start_anew(self) -> None:
+        self.experiments, self._warm = {}, set()
+        self.lab.unload()
+        self.experiments = experiments_of(self.lab)
+
+
+def _reason(error: Exception) -> str:
+    """One line, with the kind of error where its words alone would not tell."""
+    words = " ".join(str(error).split())[:500]
+    return words if isinstance(error, ValueError) and words else f"{type(error).__name__}: {words}"

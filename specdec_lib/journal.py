@@ -1,0 +1,86 @@
+"""A file of JSON lines that only grows: a line is on disk whole before the next one begins, or it is not there."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+
+class Journal:
+    """The entries of a file, and more to come.
+
+    A last line that a crash cut short is dropped with a notice; a broken line elsewhere is a ValueError. Entries that
+    can't be written, on a full disk, are kept and written as soon as there is room.
+    """
+
+    def __init__(self, file: Path):
+        self.file = Path(file)
+        self.entries: list[dict] = []
+        self._torn_at: int | None = None
+        self._waiting: list[bytes] = []
+        self.read()
+
+    def read(self) -> None:
+        """Take the entries from the file again."""
+        content = self.file.read_bytes() if self.file.exists() else b""
+        *lines, torn = content.split(b"\n")
+        self._torn_at = len(content) - len(torn) if torn else None
+        if torn:
+            print(f"{self.file.name}: the last line was cut short and is dropped.", file=sys.stderr)
+        self.entries = [self._parse(number, line) for number, line in enumerate(lines, 1)]
+
+    def _parse(self, number: int, line: bytes) -> dict:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            entry = None
+        if isinstance(entry, dict):
+            return entry
+        raise ValueError(f"Line {number} of {self.file} is not a JSON object: mend or delete that line.")
+
+    def append(self, entry: dict) -> None:
+        """Write an entry to disk before anything else happens."""
+        self.entries.append(entry)
+        self._waiting.append(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        try:
+            self._write_waiting()
+        except OSError as error:
+            if len(self._waiting) == 1:
+                print(
+                    f"{self.file} can't be written ({error.strerror}): measuring goes on, and what was measured "
+                    "is written as soon as there is room.",
+                    file=sys.stderr,
+                )
+
+    def close(self) -> None:
+        """Write what is still waiting; ValueError where that is impossible."""
+        try:
+            self._write_waiting()
+        except OSError as error:
+            lost, self._waiting = len(self._waiting), []
+            self.read()
+            raise ValueError(
+                f"{lost} lines could not be written to {self.file} ({error.strerror}): make room and run the same "
+                "command again; it measures these anew."
+            ) from error
+
+    def _write_waiting(self) -> None:
+        if not self._waiting:
+            return
+        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            if self._torn_at is not None:
+                os.ftruncate(descriptor, self._torn_at)
+                self._torn_at = None
+            end = os.fstat(descriptor).st_size
+            try:
+                left = memoryview(b"".join(self._waiting))
+                while left:
+                    left = left[os.write(descriptor, left) :]
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, end)
+                raise
+        finally:
+            os.close(descriptor)
+        self._waiting = []

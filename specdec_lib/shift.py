@@ -1,0 +1,100 @@
+"""Blocks of tasks handed to workers as they come and go: every task is measured once, by whoever is there."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from queue import Empty, Queue
+
+from distributed import Client
+
+from specdec_lib import worker as there
+from specdec_lib.tasks import Failure, Task
+
+DEATHS = 3
+"""Workers that a task may bring down before it is given up."""
+LOOK = 2.0  # seconds between two looks whether a worker is still there
+
+
+class Shift:
+    """The tasks of one run. A thread for each worker takes a block and hands it over, task by task.
+
+    A worker that is lost costs the task it was at: what is left of its block goes to another.
+    """
+
+    def __init__(self, client: Client, setup: there.Setup, environment_id: str, tasks: Sequence[Task]):
+        self._client, self._setup, self._environment_id = client, setup, environment_id
+        self.left = len(tasks)
+        self._blocks = deque(list(block) for _, block in groupby(tasks, key=lambda task: (task.experiment, task.block)))
+        self._outcomes: Queue[dict | Failure] = Queue()
+        self._deaths: Counter[Task] = Counter()
+        self._employed: set[str] = set()
+        self._over = threading.Event()
+
+    def employ(self, worker: str) -> None:
+        """Give work to a worker, unless it has some."""
+        if worker not in self._employed:
+            self._employed.add(worker)
+            threading.Thread(target=self._work, args=(worker,), daemon=True).start()
+
+    def finished(self, timeout: float) -> Iterator[dict | Failure]:
+        """Outcomes as they come, until none came for `timeout` seconds or all are there."""
+        while self.left:
+            try:
+                outcome = self._outcomes.get(timeout=timeout)
+            except Empty:
+                return
+            self.left -= 1
+            yield outcome
+
+    def stop(self) -> None:
+        """Hand over no further task."""
+        self._over.set()
+
+    def _work(self, worker: str) -> None:
+        try:
+            while not self._over.is_set():
+                try:
+                    block = deque(self._blocks.popleft())
+                except IndexError:
+                    return
+                if not self._finish(worker, block):
+                    self._blocks.appendleft(list(block))
+                    return
+        finally:
+            self._employed.discard(worker)
+
+    def _finish(self, worker: str, block: deque[Task]) -> bool:
+        """Measure a block to its end; False, with what is left in it, where the worker was lost."""
+        to_warm_up = tuple(block)
+        while block:
+            outcome = self._ask(worker, block[0], to_warm_up)
+            if outcome is None:
+                return False
+            self._outcomes.put(outcome)
+            block.popleft()
+            to_warm_up = ()
+        return True
+
+    def _ask(self, worker: str, task: Task, to_warm_up: tuple[Task, ...]) -> dict | Failure | None:
+        """The outcome of a task on a worker; None where it was lost meanwhile."""
+        arguments = (self._setup, self._environment_id, task, to_warm_up)
+        future = self._client.submit(there.measure, *arguments, workers=[worker], pure=False, retries=0)
+        while not self._over.is_set():
+            try:
+                return future.result(timeout=LOOK)
+            except TimeoutError:
+                if self._is_there(worker):
+                    continue
+            except Exception as error:
+                if self._is_there(worker):  # no loss of the worker: what it answered can't be had
+                    return Failure(task, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            future.cancel(force=True)
+            self._deaths[task] += 1
+            if self._deaths[task] < DEATHS:
+                return None
+            return Failure(task, f"the worker that measured it died, {DEATHS} times")
+        return None
+
+    def _is_there(self, worker: str) -> bool:
+        return worker in self._client.scheduler_info(n_workers=-1)["workers"]

@@ -1,0 +1,152 @@
+"""A profile measured: what is planned, what is missing, and the folder where every row lands as it is finished."""
+
+import sys
+from collections.abc import Iterator
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from tqdm import tqdm
+
+from specdec_lib.bench import Bench
+from specdec_lib.lab import Lab
+from specdec_lib.models import pick_device
+from specdec_lib.paths import RUNS
+from specdec_lib.plan import Pace, duration
+from specdec_lib.profiles import Profile, profile_named
+from specdec_lib.results import Results
+from specdec_lib.sources import revisions_in, versions_of
+from specdec_lib.stamp import environment
+from specdec_lib.tasks import Failure, Task
+
+if TYPE_CHECKING:
+    from specdec_lib.cluster import Cluster
+
+
+class Study(Lab):
+    """A profile on a device, with the results of its experiments.
+
+    profile: "mini", "quick", "paper", "replica" or a Profile of one's own. device: "auto", "cpu" or "cuda". seed: of
+    every generation. articles, repeats: fewer of them (`Profile.limited`). cluster: "local" or the address of a Dask
+    scheduler, to measure there instead of here. pickled: models, by name and apart by spaces, whose weights may be
+    pickled. folder: of the results.
+    Raises ValueError, saying what to do, for anything else and for models and articles that can't be had.
+    """
+
+    def __init__(
+        self,
+        profile: str | Profile = "mini",
+        device: str = "auto",
+        seed: int = 0,
+        articles: int | None = None,
+        repeats: int | None = None,
+        cluster: str = "",
+        pickled: str = "",
+        folder: Path | None = None,
+    ):
+        for name, value in (("device", device), ("cluster", cluster), ("pickled", pickled)):
+            if not isinstance(value, str):
+                raise ValueError(f"{name} must be text, not {value!r}.")
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}.")
+        profile = profile if isinstance(profile, Profile) else profile_named(profile)
+        profile = profile.limited(articles, repeats).trusting(pickled)
+        device = device if cluster else pick_device(device)
+        self.results = Results(folder or RUNS / profile.name)
+        sources = versions_of(profile, self.results.environments.values())
+        revisions = revisions_in(sources)
+        super().__init__(profile, pick_device("auto") if cluster else device, seed, revisions)
+        if cluster:
+            self._place = _cluster(cluster, profile, device, seed, sources)
+            self.environment = self._place.environment
+        else:
+            self.environment = environment(device, torch.get_num_threads(), seed, sources)
+            self._place = Bench(self, self.environment["id"])
+        self.results.environment_id = self.environment["id"]
+        self.experiments = self._place.experiments
+
+    @cached_property
+    def tasks(self) -> dict[str, list[Task]]:
+        """What there is to measure, by experiment."""
+        return {name: list(experiment.tasks()) for name, experiment in self.experiments.items()}
+
+    def missing(self, name: str) -> list[Task]:
+        """The tasks of an experiment that have no row yet."""
+        done = self.results.done
+        return [task for task in self.tasks[name] if task.key not in done]
+
+    def plan(self) -> str:
+        """What will run, what is there already, and about how long the rest takes."""
+        where = f"{self.profile.name} on {self.environment['device']}"
+        lines = [f"{where}, seed {self.seed}, results in {self.results.folder.name}/"]
+        missing = {name: self.missing(name) for name in self.experiments}
+        for name, tasks in self.tasks.items():
+            cells, prompts = (len({getattr(task, of) for task in tasks}) for of in ("cell", "prompt"))
+            lines.append(f"  {name}: {cells} cells x {prompts} prompts, {len(tasks)} rows, {len(missing[name])} to run")
+        if not any(missing.values()):
+            return "\n".join([*lines, "  nothing to run: all of it is measured"])
+        seconds = sum(map(self._pace.seconds, missing.values())) / self._place.devices
+        on = f" on {self._place.devices} devices" if self._place.devices > 1 else ""
+        return "\n".join([*lines, f"  about {duration(seconds)}{on}"])
+
+    def run(self, name: str) -> None:
+        """Measure what is missing of one experiment. What fails is noted with its reason, and the rest goes on.
+
+        Raises ValueError where another run writes into the same folder, or where rows could not be written at the end.
+        """
+        if name not in self.experiments:
+            raise ValueError(f"experiment must be one of {', '.join(self.experiments)}, not {name!r}.")
+        if not self.missing(name):
+            return
+        with self.results.writing(self.environment, {name: len(tasks) for name, tasks in self.tasks.items()}):
+            failures = list(self._measure(name, self.missing(name)))
+        if failures:
+            cells = dict.fromkeys(f"{failure.task.cell}: {failure.reason}" for failure in failures)
+            print(f"{name}: {len(failures)} rows are missing, and the same command tries them again.", file=sys.stderr)
+            print("\n".join(f"  {line}" for line in list(cells)[:10]), file=sys.stderr)
+
+    def _measure(self, name: str, missing: list[Task]) -> Iterator[Failure]:
+        self._recall_greedy_texts()
+        for outcome in self._shown(self._place.outcomes(missing), name, len(missing)):
+            if isinstance(outcome, Failure):
+                self.results.fail(outcome, self.environment["id"])
+                yield outcome
+            else:
+                self.results.append(outcome)
+
+    def _recall_greedy_texts(self) -> None:
+        """What an earlier run decoded need not be decoded again."""
+        for row in self.results.rows:
+            if row["experiment"] == "quality" and row["environment"] == self.environment["id"]:
+                self.greedy_tokens[row["prompt"]] = row["token_ids"]
+
+    @cached_property
+    def _pace(self) -> Pace:
+        here = [row for row in self.results.rows if row["environment"] == self.environment["id"]]
+        return Pace(self._place.token_seconds(), here)
+
+    def _shown(self, outcomes: Iterator, name: str, count: int) -> Iterator:
+        """With a bar while it lasts, which also says what is left of the whole study; a notebook keeps none of it."""
+        others = [task for other in self.experiments if other != name for task in self.missing(other)]
+        rest = self._pace.seconds(others) / self._place.devices
+        bar = tqdm(outcomes, desc=name, total=count, mininterval=1, ascii=True)
+        for outcome in bar:
+            yield outcome
+            rate = bar.format_dict["rate"]
+            if rate and others:
+                left = duration((count - bar.n) / rate + rest)
+                bar.set_postfix_str(f"all experiments: {count - bar.n + len(others)} rows, {left} left", refresh=False)
+        if "ipykernel" in sys.modules:
+            from IPython.display import clear_output
+
+            clear_output()
+
+
+def _cluster(address: str, *setup) -> "Cluster":
+    if find_spec("distributed") is None:
+        raise ValueError("cluster needs Dask, which is not installed: `pip install '.[cluster]'` adds it.")
+    from specdec_lib.cluster import Cluster
+
+    return Cluster(address, *setup)

@@ -1,0 +1,51 @@
+"""What runs on a worker of a cluster."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from specdec_lib.bench import Bench
+from specdec_lib.devices import held
+from specdec_lib.lab import Lab
+from specdec_lib.models import pick_device
+from specdec_lib.profiles import Profile
+from specdec_lib.sources import revisions_in
+from specdec_lib.stamp import environment
+from specdec_lib.tasks import Failure, Task
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker needs to measure tasks as they are measured everywhere. sources: of `sources.versions_of`."""
+
+    profile: Profile
+    device: str
+    seed: int
+    sources: tuple[tuple[str, str], ...]
+
+
+def environment_of(setup: Setup) -> dict:
+    """This worker's environment."""
+    return environment(pick_device(setup.device), torch.get_num_threads(), setup.seed, dict(setup.sources))
+
+
+def measure(setup: Setup, environment_id: str, task: Task, block: Sequence[Task]) -> dict | Failure:
+    """The outcome of a task, on a device that nothing else of ours uses meanwhile; its block is warmed up before."""
+    with held(pick_device(setup.device).split(":")[0]) as device:
+        bench = _bench(setup, environment_id, device)
+        for other in block:
+            bench.warm_up(other)
+        return bench.outcome(task)
+
+
+def token_seconds(setup: Setup, environment_id: str) -> dict[str, float]:
+    """Seconds a token of plain decoding by session."""
+    with held(pick_device(setup.device).split(":")[0]) as device:
+        return _bench(setup, environment_id, device).token_seconds()
+
+
+@cache
+def _bench(setup: Setup, environment_id: str, device: str) -> Bench:
+    return Bench(Lab(setup.profile, device, setup.seed, revisions_in(dict(setup.sources))), environment_id)
