@@ -7,7 +7,14 @@ from logging import ERROR, getLogger
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedModel,
+)
 from transformers.utils import logging
 
 from specdec_lib import weights
@@ -196,6 +203,8 @@ def load_model(
         weights.check_loaded(name, module, info)
         with _sentence(name, folder, "tokenizer"):
             tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+    if len(tokenizer.get_vocab()) <= len(tokenizer.added_tokens_decoder):
+        raise ValueError(f"There is no vocabulary for the tokenizer of {name} in {folder}: put tokenizer.json there.")
     if attention == BETTERTRANSFORMER and not module._supports_attention_backend:
         raise ValueError(
             f"{name} is a {type(module).__name__}, whose attention transformers can't replace: "
@@ -219,8 +228,13 @@ def _examine(name: str, folder: Path, files: list[Path]) -> dict[str, tuple[int,
         shapes = weights.shapes(files)
     with _sentence(name, folder, "configuration"):
         config = AutoConfig.from_pretrained(folder, **LOCAL)
-        layers = config.get_text_config().num_hidden_layers
-    if layers > len(shapes):
+        text = config.get_text_config()
+        layers, positions = (getattr(text, size, None) for size in ("num_hidden_layers", "max_position_embeddings"))
+        if (layers or 0) < 0 or (positions or 1) < 1:
+            raise ValueError(f"{layers} layers over {positions} positions")
+        if (folder / "generation_config.json").is_file():  # of which transformers overlooks that it is broken
+            GenerationConfig.from_pretrained(folder, local_files_only=True)
+    if (layers or 0) > len(shapes):
         raise ValueError(
             f"The configuration of {name} describes {layers} layers and its files hold {len(shapes)} tensors: "
             "they don't belong together, so delete that copy and load it again."
