@@ -1,14 +1,23 @@
 """The checkpoints by name, and how one is loaded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import ERROR, getLogger
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    PreTrainedModel,
+)
 from transformers.utils import logging
 
+from specdec_lib import weights
 from specdec_lib.attention import BETTERTRANSFORMER
 from specdec_lib.paths import DATA
 
@@ -27,6 +36,9 @@ PAPER = {
 ATTENTIONS = ["eager", "sdpa", BETTERTRANSFORMER]
 BITS = [32, 16, 8, 4]
 
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
+"""How transformers is asked: it opens files that are here, and runs none of them."""
+
 
 @dataclass(frozen=True)
 class LanguageModel:
@@ -37,6 +49,8 @@ class LanguageModel:
     name: str
     attention: str
     bits: int
+    revision: str | None = None
+    """The hub's commit; None for a local folder."""
 
     @property
     def device(self) -> torch.device:
@@ -45,11 +59,6 @@ class LanguageModel:
     @property
     def dtype(self) -> str:
         return str(self.module.dtype).removeprefix("torch.")
-
-    @property
-    def revision(self) -> str | None:
-        """The hub's commit; None for a local folder."""
-        return getattr(self.module.config, "_commit_hash", None)
 
     @property
     def vocab_size(self) -> int:
@@ -83,7 +92,8 @@ def as_language_model(model: LanguageModel | PreTrainedModel) -> LanguageModel:
         return model
     name = model.config.name_or_path or type(model).__name__
     attention = model.config._attn_implementation
-    return LanguageModel(model.eval(), None, name, attention, bits=8 * model.dtype.itemsize)
+    revision = getattr(model.config, "_commit_hash", None)
+    return LanguageModel(model.eval(), None, name, attention, bits=8 * model.dtype.itemsize, revision=revision)
 
 
 def check_pair(target: LanguageModel, draft: LanguageModel) -> None:
@@ -140,6 +150,8 @@ def load_model(
     bits: int = 32,
     device: str = "auto",
     dtype: torch.dtype | None = None,
+    revision: str | None = None,
+    pickled: bool = False,
 ) -> LanguageModel:
     """Load a checkpoint and its tokenizer.
 
@@ -147,8 +159,11 @@ def load_model(
     for what the paper calls BetterTransformer; "bettertransformer-2023" is what the study's library computed under that
     name, which is not the model where speculative decoding meets a cache (see `attention.py`). bits: 32; 16, which is
     fp16 on CUDA (the paper's) and bf16 on the CPU; 8 and 4 (NF4), quantized by bitsandbytes, with the rest in a 16-bit
-    type. dtype overrides.
-    Raises ValueError, saying what to do, for an unknown name or option or a model that can't be had.
+    type. dtype overrides. revision: a branch, tag or commit of the hub's; `hub.REVISIONS` says which by default.
+    pickled: take weights in PyTorch's pickled form, read as data alone, where there are none in safetensors. Code that
+    comes with a checkpoint is never run.
+    Raises ValueError, saying what to do, for an unknown name or option or a model that can't be had, doesn't fit in
+    memory, or whose files are broken or don't belong together.
     """
     if attention not in ATTENTIONS:
         raise ValueError(f"attention must be one of {', '.join(ATTENTIONS)}, not {attention!r}.")
@@ -156,6 +171,9 @@ def load_model(
         raise ValueError(f"bits must be one of {', '.join(map(str, BITS))}, not {bits}.")
     device = pick_device(device)
     source = resolve(name)
+    folder, commit = (Path(source), None) if Path(source).is_dir() else _from_hub(source, revision, pickled)
+    if revision and not commit:
+        raise ValueError(f"{name} is a folder on this machine: a revision can be asked of the hub's models only.")
     # int8 layers compute in fp16 everywhere, and say so once a layer when given anything else.
     half = torch.float16 if device.startswith("cuda") or bits == 8 else torch.bfloat16
     options = {"dtype": dtype or (torch.float32 if bits == 32 else half), "attn_implementation": attention}
@@ -167,47 +185,97 @@ def load_model(
             bnb_4bit_compute_dtype=options["dtype"],
         )
         options["device_map"] = {"": device}
-    try:
-        with _quiet():
-            module = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, **options)
-            tokenizer = AutoTokenizer.from_pretrained(source)
-    except OSError as error:
-        raise ValueError(_explain(name, source, error)) from error
-    except SafetensorError as error:
-        raise ValueError(f"The weights of {name} are damaged ({error}): delete that copy and load it again.") from error
+    places = [device] if bits < 16 else list(dict.fromkeys(["cpu", device]))
+    with _quiet():
+        files = weights.choose(folder, name, pickled)
+        shapes = _examine(name, folder, files)
+        weights.check_size(name, shapes, bits if bits < 16 else 8 * options["dtype"].itemsize, places)
+        with _sentence(name, folder, "model"):
+            module, info = AutoModelForCausalLM.from_pretrained(
+                folder,
+                use_safetensors=files[0].suffix == ".safetensors",
+                weights_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **LOCAL,
+                **options,
+            )
+        weights.check_loaded(name, module, info)
+        with _sentence(name, folder, "tokenizer"):
+            tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+    if len(tokenizer.get_vocab()) <= len(tokenizer.added_tokens_decoder):
+        raise ValueError(f"There is no vocabulary for the tokenizer of {name} in {folder}: put tokenizer.json there.")
     if attention == BETTERTRANSFORMER and not module._supports_attention_backend:
         raise ValueError(
             f"{name} is a {type(module).__name__}, whose attention transformers can't replace: "
             f"{BETTERTRANSFORMER} needs another architecture, such as GPT-NeoX."
         )
     if bits >= 16:
-        module.to(device)
-    return LanguageModel(module.eval(), tokenizer, name, attention, bits)
+        with _sentence(name, folder, "model"):
+            module.to(device)
+    return LanguageModel(module.eval(), tokenizer, name, attention, bits, commit)
 
 
-def _explain(name: str, source: str, error: OSError) -> str:
-    """One sentence for the failures a reader meets, in place of transformers' own."""
-    text = str(error)
-    if "connect" in text or "offline" in text.lower() or "internet" in text.lower():
-        return (
-            f"{name} is not on this machine and the hub can't be reached: connect to the network, "
-            f"or use an embedded model ({EMBEDDED[0]} and its drafts)."
+def _from_hub(hub_id: str, revision: str | None, pickled: bool) -> tuple[Path, str]:
+    from specdec_lib import hub  # local models do without it
+
+    return hub.checkpoint(hub_id, revision, pickled)
+
+
+def _examine(name: str, folder: Path, files: list[Path]) -> dict[str, tuple[int, ...]]:
+    """The weights' shapes; ValueError where the configuration can't be used or asks for more than the files hold."""
+    with _sentence(name, folder, "weights"):
+        shapes = weights.shapes(files)
+    with _sentence(name, folder, "configuration"):
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
+        text = config.get_text_config()
+        layers, positions = (getattr(text, size, None) for size in ("num_hidden_layers", "max_position_embeddings"))
+        if (layers or 0) < 0 or (positions or 1) < 1:
+            raise ValueError(f"{layers} layers over {positions} positions")
+        if (folder / "generation_config.json").is_file():  # of which transformers overlooks that it is broken
+            GenerationConfig.from_pretrained(folder, local_files_only=True)
+    if (layers or 0) > len(shapes):
+        raise ValueError(
+            f"The configuration of {name} describes {layers} layers and its files hold {len(shapes)} tensors: "
+            "they don't belong together, so delete that copy and load it again."
         )
-    if "not a valid model identifier" in text or "404" in text:
-        return f"There is no model {source!r} on the hub: check the name, or list the known ones with `specdec models`."
-    if "safetensors" in text:
-        return f"{name} has no weights in safetensors, the only form that is loaded here."
-    return f"{name} can't be loaded from {source}: {text.splitlines()[0]}"
+    with _sentence(name, folder, "configuration"), torch.device("meta"):
+        described = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    if not hasattr(config, "quantization_config"):
+        weights.check_described(name, described, shapes)
+    return shapes
+
+
+@contextmanager
+def _sentence(name: str, folder: Path, part: str) -> Iterator[None]:
+    """One sentence for whatever transformers raises about a part of a checkpoint: it may be nearly anything."""
+    try:
+        yield
+    except Exception as error:
+        text = " ".join(str(error).split())
+        if "custom code" in text or "trust_remote_code" in text:
+            message = f"{name} needs code that comes with it, which is never run here: choose another model."
+        elif isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text:
+            message = f"{name} doesn't fit in memory: load it with fewer bits, or choose a smaller model or device cpu."
+        else:
+            message = (
+                f"The {part} of {name} can't be used ({type(error).__name__}: {text[:200]}): "
+                f"delete that copy ({folder}) and load it again, or choose another model."
+            )
+        raise ValueError(message) from error
 
 
 class _quiet:
-    """No progress bar for weights that load in a second, no notice of an optional kernel package."""
+    """No progress bar for weights that load in a second, no notice of an optional package, no table before an error."""
 
     def __enter__(self) -> None:
         getLogger("bitsandbytes.backends.cpu.ops").setLevel(ERROR)
         self.bars = logging.is_progress_bar_enabled()
+        self.verbosity = logging.get_verbosity()
         logging.disable_progress_bar()
+        logging.set_verbosity_error()
 
     def __exit__(self, *_) -> None:
+        logging.set_verbosity(self.verbosity)
         if self.bars:
             logging.enable_progress_bar()

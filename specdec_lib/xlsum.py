@@ -1,39 +1,70 @@
 """Articles to summarise: the embedded news set, the Japanese part of XL-Sum, or a local file of the same shape."""
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 from datasets import Dataset
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HTTPError
 from transformers import PreTrainedTokenizerBase
 
 from specdec_lib.paths import DATA
 
 COLUMNS = ["id", "title", "summary", "text"]
 HUB_NAME = "csebuetnlp/xlsum"
-HUB_SPLITS = ["train", "validation", "test"]
+ROWS = {"train": 7113, "validation": 889, "test": 889}
+"""Rows of the Japanese part of XL-Sum by split."""
+
+CONVERTED = "refs/convert/parquet"
+"""The revision with the hub's own conversion: the data set's loading script no longer runs, these are its rows."""
+
+ARCHIVE = "data/japanese_XLSum_v2.0.tar.bz2"
+"""The authors' archive, in the data set's repository."""
+
+MEMBERS = {"train": "japanese_train.jsonl", "validation": "japanese_val.jsonl", "test": "japanese_test.jsonl"}
+LARGEST = 2**28
+"""Bytes that a member of the archive may unpack to: the largest there is has a tenth."""
+
+LICENCE = "XL-Sum (Hasan et al. 2021) is licensed CC BY-NC-SA 4.0: for non-commercial research, and shared alike."
 
 
-def load(source: str | Path = "embedded", split: str = "test", n: int | None = None) -> Dataset:
+def load(
+    source: str | Path = "embedded", split: str = "test", n: int | None = None, revision: str | None = None
+) -> Dataset:
     """Rows of id, title, summary and text, all of them or the first n.
 
     source: "embedded" is the news set that comes with the package; "hub" the Japanese part of XL-Sum (Hasan et al.
-    2021); else a file of JSON lines, of which rows without a `split` are taken whatever the split asked for.
-    Raises ValueError, saying what to do, for an unknown source or split, n below 1, a broken file and a hub out of
-    reach.
+    2021), from the hub's conversion to parquet, else from the authors' archive; else a file: that .tar.bz2 archive, a
+    .parquet file of one split, or JSON lines, of which rows without a `split` are taken whatever the split asked for.
+    revision: what `revision("hub")` gave, or a commit, to get those very rows from the hub.
+    Raises ValueError, saying what to do, for an unknown source or split, n below 1, a broken file, a hub out of reach
+    and an XL-Sum of other size than the study's.
     """
     if n is not None and (not isinstance(n, int) or n < 1):
         raise ValueError(f"n must be a whole number of at least 1, or None for all rows, not {n}.")
-    rows = _from_hub(split) if source == "hub" else _from_file(Path(origin(source)), split)
+    if revision is not None and source != "hub":
+        raise ValueError('A revision can be asked of source="hub" only: leave it out.')
+    rows = _from_hub(split, revision) if source == "hub" else _from_file(Path(origin(source)), split)
     return Dataset.from_dict({column: [row[column] for row in rows[:n]] for column in COLUMNS})
 
 
 def origin(source: str | Path) -> Path | str:
     """The file of a source, or the data set's name on the hub."""
     return HUB_NAME if source == "hub" else DATA / "news_ja.jsonl" if source == "embedded" else Path(source)
+
+
+def revision(source: str | Path) -> str | None:
+    """Form and commit of the hub's data, "refs/convert/parquet@<commit>" or "archive@<commit>"; None for others.
+
+    Raises ValueError where the hub can't be reached and nothing is cached.
+    """
+    if source != "hub":
+        return None
+    form, _, commit = _hub_file("test", None)
+    return f"{form}@{commit}"
 
 
 def prompt(row: Mapping[str, str], tokenizer: PreTrainedTokenizerBase, max_text_tokens: int = 256) -> str:
@@ -48,28 +79,40 @@ def prompt(row: Mapping[str, str], tokenizer: PreTrainedTokenizerBase, max_text_
     return f"タイトル: {row['title']}\nテキスト: {text}\n要約: "
 
 
-def _from_hub(split: str) -> list[dict]:
-    _check_split(split, HUB_SPLITS, "XL-Sum")
-    try:
-        # The data set's own loading script no longer runs; the hub's conversion to parquet holds the same rows.
-        file = hf_hub_download(
-            HUB_NAME,
-            f"japanese/{split}/0000.parquet",
-            repo_type="dataset",
-            revision="refs/convert/parquet",
-        )
-    except (OSError, HTTPError) as error:
-        raise ValueError(
-            "XL-Sum is not on this machine and can't be had from the hub: connect to the network and try again, "
-            'or use source="embedded" or a local file of JSON lines.'
-        ) from error
-    return pd.read_parquet(file, columns=COLUMNS).to_dict("records")
+def _from_hub(split: str, revision: str | None) -> list[dict]:
+    _check_split(split, list(ROWS), "XL-Sum")
+    _, file, _ = _hub_file(split, revision)
+    return _counted(_from_xlsum(file, split), split, HUB_NAME)
+
+
+def _hub_file(split: str, revision: str | None) -> tuple[str, Path, str]:
+    """Form, file and commit of what the hub has for a split: its conversion, else the archive."""
+    from specdec_lib import hub  # local sources do without it
+
+    def fetched(form: str, name: str, revision: str | None) -> tuple[str, Path, str]:
+        file = hub.fetch(HUB_NAME, name, revision, "dataset")
+        return form, file, hub.commit_of(file, name)
+
+    form, _, commit = (revision or "").rpartition("@")
+    if form != "archive":
+        try:
+            return fetched(CONVERTED, f"japanese/{split}/0000.parquet", commit or CONVERTED)
+        except hub.Absent:
+            if form:
+                raise
+        except ValueError:
+            if form or not hub.cached(HUB_NAME, ARCHIVE, commit, "dataset"):
+                raise
+    return fetched("archive", ARCHIVE, commit or None)
 
 
 def _from_file(file: Path, split: str) -> list[dict]:
     if not file.is_file():
         raise ValueError(f'Unknown source {str(file)!r}: choose "embedded", "hub" or an existing file of JSON lines.')
-    rows = list(_rows(file))
+    if file.name.endswith(".tar.bz2"):
+        _check_split(split, list(ROWS), str(file))
+        return _counted(_from_xlsum(file, split), split, str(file))
+    rows = _from_parquet(file) if file.suffix == ".parquet" else list(_rows(file.read_bytes(), str(file)))
     if not rows:
         raise ValueError(f"{file} has no rows: give one JSON object a line, with {', '.join(COLUMNS)}.")
     chosen = [row for row in rows if str(row.get("split", split)) == split]
@@ -78,22 +121,77 @@ def _from_file(file: Path, split: str) -> list[dict]:
     return chosen
 
 
-def _rows(file: Path) -> Iterator[dict]:
-    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+def _from_xlsum(file: Path, split: str) -> list[dict]:
+    """A split of XL-Sum, from its conversion or its archive."""
+    _say_licence()
+    return _from_archive(file, split) if file.name.endswith(".tar.bz2") else _from_parquet(file)
+
+
+def _from_parquet(file: Path) -> list[dict]:
+    try:
+        rows = pd.read_parquet(file).to_dict("records")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} is no parquet file ({_line(error)}): delete that copy and get it again.") from error
+    for number, row in enumerate(rows, start=1):
+        _check_row(row, f"{file}, row {number}")
+    return rows
+
+
+def _from_archive(file: Path, split: str) -> list[dict]:
+    """A member of the archive, read in memory: nothing is unpacked to disk."""
+    name = MEMBERS[split]
+    try:
+        with tarfile.open(file, "r:bz2") as archive:
+            for member in archive:
+                if member.size > LARGEST:
+                    raise ValueError(f"{file} holds {member.size:,} bytes in a member, so isn't XL-Sum: get it again.")
+                if member.isfile() and Path(member.name).name == name:
+                    content = archive.extractfile(member).read()
+                    return list(_rows(content, f"{file}, {name}"))
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise ValueError(f"{file} is broken ({_line(error)}): delete that copy and get it again.") from error
+    raise ValueError(f"{file} has no {name}: get the archive of XL-Sum's Japanese part.")
+
+
+def _counted(rows: Sequence[dict], split: str, name: str) -> Sequence[dict]:
+    if len(rows) != ROWS[split]:
+        raise ValueError(
+            f"{name} has {len(rows):,} rows in {split} where the study's XL-Sum has {ROWS[split]:,}: it isn't the data "
+            "set the study used, so give a revision that is."
+        )
+    return rows
+
+
+@cache
+def _say_licence() -> None:
+    print(LICENCE, file=sys.stderr)
+
+
+def _rows(content: bytes, name: str) -> Iterator[dict]:
+    for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip():
             continue
+        where = f"{name}, line {number}"
         try:
             row = json.loads(line.decode("utf-8-sig"))
         except ValueError as error:  # not JSON, or not UTF-8
-            raise ValueError(f"{file}, line {number} is not JSON in UTF-8 ({error}): mend or delete it.") from error
+            raise ValueError(f"{where} is not JSON in UTF-8 ({error}): mend or delete it.") from error
         if not isinstance(row, dict):
-            raise ValueError(f"{file}, line {number} is not a JSON object: give one with {', '.join(COLUMNS)}.")
-        for column in COLUMNS:
-            if column not in row:
-                raise ValueError(f"{file}, line {number} lacks the column {column!r}: add it to every row.")
-            if not isinstance(row[column], str):
-                raise ValueError(f"{file}, line {number} has a {column!r} that is not text: put it in quotes.")
+            raise ValueError(f"{where} is not a JSON object: give one with {', '.join(COLUMNS)}.")
+        _check_row(row, where)
         yield row
+
+
+def _check_row(row: Mapping[str, object], where: str) -> None:
+    for column in COLUMNS:
+        if column not in row:
+            raise ValueError(f"{where} lacks the column {column!r}: add it to every row.")
+        if not isinstance(row[column], str):
+            raise ValueError(f"{where} has a {column!r} that is not text: put it in quotes.")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _check_split(split: str, known: list[str], name: str) -> None:

@@ -1,10 +1,12 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import CONTEXT, tiny_module
+from safetensors.torch import load_file, save_file
 
 from specdec_lib import AutoregressiveDecoder, ModelDrafter, SpeculativeDecoder, load_model
 from specdec_lib.models import EMBEDDED, PAPER, as_language_model, pick_device, resolve
@@ -115,23 +117,168 @@ def copied(checkpoint, tmp_path):
     return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
 
 
-def test_weights_of_another_form_are_refused(copied):
-    module = tiny_module("neox")
+def refusal(name, **options):
+    """The one sentence in place of a model."""
+    with pytest.raises(ValueError, match=r"\A[^\n]+: [^\n]+\.\Z") as error:
+        load_model(str(name), **options)
+    return str(error.value)
+
+
+def rewrite(folder, change):
+    """Change a folder's weights, given by name."""
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+DENSE = "gpt_neox.layers.0.attention.dense.weight"
+
+
+def test_pickled_weights_are_refused_unless_asked_for(copied):
+    before = load_model(str(copied)).module.state_dict()
+    torch.save(load_file(copied / "model.safetensors"), copied / "pytorch_model.bin")
     (copied / "model.safetensors").unlink()
-    torch.save(module.state_dict(), copied / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="safetensors"):
-        load_model(str(copied))
+    assert re.search(r"no weights in safetensors, only pickled ones .* pickled=True", refusal(copied))
+    loaded = load_model(str(copied), pickled=True).module
+    torch.testing.assert_close(loaded.state_dict(), before, rtol=0, atol=0)
 
 
-def test_damaged_weights_are_refused(copied):
+class Harmful:
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+def test_pickled_weights_run_nothing(copied, tmp_path):
+    (copied / "model.safetensors").unlink()
+    torch.save({"weight": Harmful(tmp_path / "ran")}, copied / "pytorch_model.bin")
+    assert "weights of" in refusal(copied, pickled=True)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_empty_folder_is_refused(tmp_path, copied):
+    assert "no config.json" in refusal(tmp_path)
+    (copied / "model.safetensors").unlink()
+    assert "has no weights" in refusal(copied)
+
+
+@pytest.mark.parametrize("kept", [0, 100, -5])
+def test_damaged_weights_are_refused(copied, kept):
     weights = copied / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(ValueError, match="copy"):
-        load_model(str(copied))
+    weights.write_bytes(weights.read_bytes()[:kept])
+    assert re.search("weights of .* delete that copy", refusal(copied))
 
 
-@pytest.mark.parametrize("config", ["{", json.dumps({})])
-def test_a_damaged_configuration_is_refused(copied, config):
-    (copied / "config.json").write_text(config)
-    with pytest.raises(ValueError, match="copy"):
-        load_model(str(copied))
+@pytest.mark.parametrize(
+    "config",
+    [
+        b"",
+        b"{",
+        b"{}",
+        b"[1]",
+        b"null",
+        b"\xff\xfe",
+        pytest.param(b'{"a":' * 100_000, id="deep"),
+        {"model_type": "own"},
+        {"model_type": 5},
+        {"hidden_size": "32"},
+        {"hidden_size": -32},
+        {"hidden_size": 0},
+        {"hidden_size": 10**7},
+        {"num_hidden_layers": -1},
+        {"num_hidden_layers": 10**9},
+        {"vocab_size": None},
+        {"vocab_size": 10**10},
+        {"num_attention_heads": 3},
+        {"max_position_embeddings": -5},
+        {"hidden_act": "nothing"},
+        {"eos_token_id": "</s>"},
+    ],
+    ids=lambda config: str(config)[:40],
+)
+def test_a_broken_configuration_is_refused(copied, config):
+    file = copied / "config.json"
+    if isinstance(config, dict):
+        config = json.dumps(json.loads(file.read_text()) | config).encode()
+    file.write_bytes(config)
+    assert re.search("configuration of .* delete that copy", refusal(copied))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"\xff", None])
+def test_a_broken_tokenizer_is_refused(copied, content):
+    file = copied / "tokenizer.json"
+    file.unlink() if content is None else file.write_bytes(content)
+    assert "tokenizer of" in refusal(copied)
+
+
+def test_a_missing_tokenizer_is_not_made_up(copied):
+    for file in copied.glob("tokenizer*"):
+        file.unlink()
+    assert "put tokenizer.json there" in refusal(copied)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]"])
+def test_a_broken_generation_configuration_is_not_overlooked(copied, content):
+    (copied / "generation_config.json").write_bytes(content)
+    assert "configuration of" in refusal(copied)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda weights: weights.pop(DENSE), "describes 20,992 weights and its files hold 19,968"),
+        (lambda weights: weights.update(other=weights.pop(DENSE)), f"1 missing, such as {DENSE}"),
+        (lambda weights: weights.update({DENSE: torch.ones(16, 64)}), f"1 of another shape, such as {DENSE}"),
+        (lambda weights: weights.update(extra=torch.ones(1)), "1 not the architecture's, such as extra"),
+    ],
+)
+def test_weights_and_configuration_belong_together(copied, change, says, capfd):
+    rewrite(copied, change)
+    capfd.readouterr()
+    assert says in refusal(copied)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "qwen2"])
+def test_tied_weights_are_not_missed(tmp_path, checkpoint, architecture):
+    shutil.copytree(checkpoint, tmp_path / "tied", ignore=shutil.ignore_patterns("config.json", "model*"))
+    options = {} if architecture == "gpt2" else {"tie_word_embeddings": True}
+    module = tiny_module(architecture, end=1, **options)
+    module.save_pretrained(tmp_path / "tied")
+    loaded = load_model(str(tmp_path / "tied")).module
+    assert loaded.get_output_embeddings().weight is loaded.get_input_embeddings().weight
+    torch.testing.assert_close(loaded.state_dict(), module.state_dict(), rtol=0, atol=0)
+
+
+def test_buffers_of_older_checkpoints_are_no_fault(copied):
+    mask = {"gpt_neox.layers.0.attention.bias": torch.ones(1, 1, CONTEXT, CONTEXT, dtype=torch.bool)}
+    rewrite(copied, lambda weights: weights.update(mask))
+    assert load_model(str(copied)).parameters == 20_992
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_are_finite(copied, value):
+    rewrite(copied, lambda weights: weights[DENSE][3, 4].fill_(value))
+    assert re.search(rf"not all finite \({DENSE}\): load it with more bits", refusal(copied))
+
+
+@pytest.mark.parametrize("bits", [16, 8, 4])
+def test_a_quantized_model_is_checked_where_it_is_not(copied, bits):
+    load_model(str(copied), bits=bits, device="cpu")
+    embedding = "gpt_neox.embed_in.weight"
+    rewrite(copied, lambda weights: weights.update({embedding: weights[embedding].double() * 1e300}))
+    assert f"not all finite ({embedding})" in refusal(copied, bits=bits, device="cpu")
+
+
+@pytest.mark.parametrize(("bits", "gigabytes"), [(32, 48_000.0), (16, 24_000.0), (8, 12_000.0), (4, 6_000.0)])
+def test_a_model_too_large_for_the_memory_is_refused(copied, bits, gigabytes):
+    tensor = {"dtype": "BOOL", "shape": [10**7, 10**6], "data_offsets": [0, 10**13]}
+    nothing = {"dtype": "BOOL", "shape": [0], "data_offsets": [0, 0]}
+    header = json.dumps({"0": nothing, "1": nothing, "layer.weight": tensor}).encode()
+    with (copied / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 10**13)
+    message = refusal(copied, bits=bits, device="cpu")
+    assert re.search(rf"needs about {gigabytes} GB of main memory and \d+\.\d GB are free: .*fewer bits", message)

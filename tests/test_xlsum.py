@@ -1,10 +1,11 @@
 """Articles from each source, the paper's prompt, and what is said of bad input."""
 
+import io
 import json
+import tarfile
 
 import pandas as pd
 import pytest
-from huggingface_hub import constants
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
@@ -24,14 +25,6 @@ def write(tmp_path):
         return file
 
     return to_file
-
-
-@pytest.fixture
-def hub_cache(tmp_path, monkeypatch):
-    """The folder where the hub's files would be cached, and no network."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -70,22 +63,87 @@ def test_local_file_with_splits_is_filtered(write):
     assert xlsum.load(str(file), split="test")["id"][:] == ["2", "3"]
 
 
-def test_hub_rows_come_from_the_parquet_conversion(hub_cache):
-    folder = hub_cache / "datasets--csebuetnlp--xlsum"
-    commit = "0" * 40
-    reference = folder / "refs" / "refs" / "convert" / "parquet"
-    rows = folder / "snapshots" / commit / "japanese" / "test" / "0000.parquet"
-    for file in (reference, rows):
-        file.parent.mkdir(parents=True)
-    reference.write_text(commit)
-    pd.DataFrame([{**ROW, "url": "ignored"}] * 2).to_parquet(rows)
-    assert xlsum.load("hub").to_list() == [ROW, ROW]
-    assert xlsum.load("hub", n=1).to_list() == [ROW]
+def test_a_local_parquet_file_is_taken_whole_or_filtered(tmp_path):
+    rows = [{**ROW, "id": str(number), "url": "ignored"} for number in range(3)]
+    pd.DataFrame(rows).to_parquet(tmp_path / "whole.parquet")
+    assert xlsum.load(tmp_path / "whole.parquet", n=2)["id"][:] == ["0", "1"]
+    pd.DataFrame(rows).assign(split=["train", "test", "test"]).to_parquet(tmp_path / "split.parquet")
+    assert xlsum.load(str(tmp_path / "split.parquet"))["id"][:] == ["1", "2"]
 
 
-def test_unreachable_hub_says_what_to_do(hub_cache):
-    with pytest.raises(ValueError, match=r"connect to the network .* source=\"embedded\" or a local file"):
-        xlsum.load("hub")
+def test_a_broken_parquet_file_is_refused(tmp_path):
+    file = tmp_path / "articles.parquet"
+    pd.DataFrame([{**ROW, "text": None}]).to_parquet(file)
+    with pytest.raises(ValueError, match=r"articles\.parquet, row 1 has a 'text' that is not text"):
+        xlsum.load(file)
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"is no parquet file .* delete that copy"):
+        xlsum.load(file)
+
+
+@pytest.fixture
+def pack(tmp_path):
+    """Writes an archive of members, (name, content); its headers may say another size."""
+
+    def to_file(*members, size=None):
+        file = tmp_path / "japanese_XLSum_v2.0.tar.bz2"
+        with tarfile.open(file, "w:bz2") as archive:
+            for name, content in members:
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+            if size is not None:
+                member = tarfile.TarInfo("japanese_test.jsonl")
+                member.size = size
+                archive.addfile(member)
+        return file
+
+    return to_file
+
+
+def json_lines(count):
+    return "".join(json.dumps({**ROW, "id": str(number)}) + "\n" for number in range(count)).encode()
+
+
+def test_the_authors_archive_is_read_in_memory(pack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = pack(("../japanese_train.jsonl", b"never read"), ("japanese_test.jsonl", json_lines(889)))
+    articles = xlsum.load(file)
+    assert len(articles) == 889
+    assert articles[888] == {**ROW, "id": "888"}
+    assert list(tmp_path.iterdir()) == [file]
+    assert xlsum.revision(file) is None
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ([("japanese_test.jsonl", json_lines(888))], "888 rows in test .* 889: it isn't the data set the study used"),
+        ([("japanese_test.jsonl", b"{")], r"japanese_test\.jsonl, line 1 is not JSON"),
+        ([("japanese_val.jsonl", b"")], r"has no japanese_test\.jsonl: get the archive"),
+    ],
+)
+def test_another_archive_is_refused(pack, members, says):
+    with pytest.raises(ValueError, match=says):
+        xlsum.load(pack(*members))
+
+
+def test_a_member_of_no_sane_size_is_not_unpacked(pack):
+    with pytest.raises(ValueError, match=r"1,000,000,000,000 bytes in a member, so isn't XL-Sum: get it again"):
+        xlsum.load(pack(size=10**12))
+
+
+@pytest.mark.parametrize("kept", [0, 100, -10])
+def test_a_broken_archive_is_refused(pack, kept):
+    file = pack(("japanese_test.jsonl", json_lines(889)))
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=r"is broken .* delete that copy and get it again"):
+        xlsum.load(file)
+
+
+def test_only_the_hub_has_revisions(write):
+    assert xlsum.revision("embedded") is None
+    assert xlsum.revision(write(ROW)) is None
 
 
 def test_loading_is_quiet_and_leaves_nothing_behind(tmp_path, monkeypatch, capfd):
