@@ -4,7 +4,8 @@ set -euo pipefail
 unset CDPATH PYTHONHOME PYTHONPATH
 
 usage="usage: bash reproduce.sh [setup | test | [--profile mini|paper|replica] [--quick] [--device auto|cpu|cuda] \
-[--articles N] [--repeats N] [--cluster local|ADDRESS] [--pickled MODELS]]"
+[--articles N] [--repeats N] [--cluster local|ADDRESS] [--pickled MODELS] \
+[--source FILE]]"
 notebooks="01_models 02_speculative 03_xlsum_benchmark 04_figures"
 
 say() { printf '%s\n' "$*"; }
@@ -13,11 +14,11 @@ trap 'printf "\nStopped. The same command goes on from the results written so fa
 
 # --- the words of the command line ---
 
-task=run profile= device= quick= articles= repeats= cluster= pickled=
+task=run profile= device= quick= articles= repeats= cluster= pickled= source=
 number() { case $2 in '' | *[!0-9]* | 0*) fail 2 "$1 takes a whole number of at least 1, not '$2'; $usage" ;; esac; }
 while [ $# -gt 0 ]; do
   case $1 in
-    --profile | --device | --articles | --repeats | --cluster | --pickled)
+    --profile | --device | --articles | --repeats | --cluster | --pickled | --source)
       [ $# -ge 2 ] || fail 2 "$1 needs a value; $usage" ;;
   esac
   case $1 in
@@ -28,6 +29,7 @@ while [ $# -gt 0 ]; do
       say "--profile paper: the study's own models and articles, from the hub; replica: stand-ins of their sizes"
       say "--articles, --repeats: fewer of them; --cluster: measure on the GPUs of this machine, or on a Dask scheduler"
       say "--pickled: models, by name and apart by spaces, whose weights may be pickled ones"
+      say "--source: a local copy of the articles in place of the profile's, such as XL-Sum's archive"
       exit 0 ;;
     setup | test)
       [ "$task" = run ] || fail 2 "give one of setup and test, once; $usage"
@@ -42,12 +44,13 @@ while [ $# -gt 0 ]; do
     --repeats) number "$1" "$2"; repeats=$2; shift ;;
     --cluster) cluster=$2; shift ;;
     --pickled) pickled=$2; shift ;;
+    --source) source=$2; shift ;;
     --quick) quick=yes ;;
     *) fail 2 "the word '$1' is unknown; $usage" ;;
   esac
   shift
 done
-if [ "$task" != run ] && [ -n "$profile$device$quick$articles$repeats$cluster$pickled" ]; then fail 2 "$task takes no options; $usage"; fi
+if [ "$task" != run ] && [ -n "$profile$device$quick$articles$repeats$cluster$pickled$source" ]; then fail 2 "$task takes no options; $usage"; fi
 if [ -n "$profile" ] && [ -n "$quick" ]; then fail 2 "give --profile or --quick, not both; $usage"; fi
 if [ -n "$quick" ]; then profile=quick; fi
 profile=${profile:-mini} device=${device:-auto}
@@ -183,6 +186,7 @@ run_notebook() {
   say "$name: running (profile $profile, device $device) ..."
   "$python" -m papermill "notebooks/$name.ipynb" "$copy" -k python3 --cwd . \
     -r profile "$profile" -r device "$device" -p seed 0 -r cluster "$cluster" -r pickled "$pickled" \
+    -r source "$source" \
     ${articles:+-p articles "$articles"} ${repeats:+-p repeats "$repeats"} \
     --progress-bar --log-level WARNING --stdout-file - --stderr-file - </dev/null 2>&1 |
     "$python" -I -c "$show" || status=$?

@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--repeats", type=int, metavar="N", help="timed runs of each article")
     add("--cluster", default="", metavar="ADDRESS", help='measure there: "local" GPUs, or a Dask scheduler')
     add("--pickled", default="", metavar="MODELS", help="models whose weights may be pickled, apart by spaces")
+    add("--source", default="", metavar="FILE", help="a local copy of the articles, such as XL-Sum's archive")
     add("--results", type=Path, metavar="DIR", help="where rows go (runs/PROFILE)")
     add("--plan", action="store_true", help="say what would be measured, and stop")
     measure.set_defaults(run=_measure)
@@ -209,7 +210,15 @@ def _measure(args: argparse.Namespace) -> None:
     if args.results:
         _check_writable(args.results, "--results")
     study = Study(
-        args.profile, args.device, args.seed, args.articles, args.repeats, args.cluster, args.pickled, args.results
+        args.profile,
+        args.device,
+        args.seed,
+        args.articles,
+        args.repeats,
+        args.cluster,
+        args.pickled,
+        args.source,
+        args.results,
     )
     if unknown := [name for name in args.experiment if name not in study.experiments]:
         raise ValueError(f"{unknown[0]!r} is no experiment: choose among {', '.join(study.experiments)}.")

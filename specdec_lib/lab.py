@@ -42,7 +42,10 @@ class Lab:
     def articles(self) -> list[dict]:
         """The articles of the largest experiment: id, title, summary, text."""
         source = self.profile.source
-        return list(xlsum.load(source, n=self.profile.articles, revision=self.revisions.get(source)))
+        articles = list(xlsum.load(source, n=self.profile.articles, revision=self.revisions.get(source)))
+        if len({article["id"] for article in articles}) < len(articles):
+            raise ValueError(f"Articles of {source} share an id, by which results know them: give each its own.")
+        return articles
 
     @cached_property
     def prompts(self) -> list[list[int]]:

@@ -19,7 +19,7 @@ from transformers.utils import logging
 
 from specdec_lib import weights
 from specdec_lib.attention import BETTERTRANSFORMER
-from specdec_lib.paths import DATA
+from specdec_lib.paths import DATA, RUNS
 
 EMBEDDED = ["mini-target", "mini-draft-1", "mini-draft-2", "mini-draft-3", "mini-draft-4", "mini-draft-5"]
 """The family that comes with the package, target first, drafts by rising size."""
@@ -32,6 +32,9 @@ PAPER = {
     for size in PAPER_SIZES
     for tuning in ("", "-xlsum-sft")
 }
+
+REPLICA = {f"replica-{size}": RUNS / "replica-models" / size for size in PAPER_SIZES}
+"""Stand-ins of the paper's sizes, which `data/mini/train.py --sizes paper` trains."""
 
 ATTENTIONS = ["eager", "sdpa", BETTERTRANSFORMER]
 BITS = [32, 16, 8, 4]
@@ -120,6 +123,10 @@ def resolve(name: str) -> str:
         return str(DATA / "mini" / name.removeprefix("mini-"))
     if name in PAPER:
         return PAPER[name]
+    if name in REPLICA:
+        if (REPLICA[name] / "config.json").exists():
+            return str(REPLICA[name])
+        raise ValueError(f"{name} is not trained yet: run `python data/mini/train.py --sizes paper` in a clone first.")
     if name and Path(name).is_dir():
         if (Path(name) / "config.json").exists():
             return name

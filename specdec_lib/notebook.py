@@ -12,7 +12,7 @@ from specdec_lib.models import LanguageModel
 from specdec_lib.sampling import Chance
 from specdec_lib.traces import Reader
 
-PARAMETERS = ("profile", "device", "seed", "articles", "repeats", "cluster", "pickled")
+PARAMETERS = ("profile", "device", "seed", "articles", "repeats", "cluster", "pickled", "source")
 
 
 def parameters(namespace: dict) -> dict:

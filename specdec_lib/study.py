@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +32,7 @@ class Study(Lab):
     profile: "mini", "quick", "paper", "replica" or a Profile of one's own. device: "auto", "cpu" or "cuda". seed: of
     every generation. articles, repeats: fewer of them (`Profile.limited`). cluster: "local" or the address of a Dask
     scheduler, to measure there instead of here. pickled: models, by name and apart by spaces, whose weights may be
-    pickled. folder: of the results.
+    pickled. source: a local copy of the articles (`xlsum.load`) in place of the profile's. folder: of the results.
     Raises ValueError, saying what to do, for anything else and for models and articles that can't be had.
     """
 
@@ -44,15 +45,17 @@ class Study(Lab):
         repeats: int | None = None,
         cluster: str = "",
         pickled: str = "",
+        source: str = "",
         folder: Path | None = None,
     ):
-        for name, value in (("device", device), ("cluster", cluster), ("pickled", pickled)):
+        for name, value in (("device", device), ("cluster", cluster), ("pickled", pickled), ("source", source)):
             if not isinstance(value, str):
                 raise ValueError(f"{name} must be text, not {value!r}.")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}.")
         profile = profile if isinstance(profile, Profile) else profile_named(profile)
         profile = profile.limited(articles, repeats).trusting(pickled)
+        profile = replace(profile, source=source or profile.source)
         device = device if cluster else pick_device(device)
         self.results = Results(folder or RUNS / profile.name)
         sources = versions_of(profile, self.results.environments.values())

@@ -2,11 +2,11 @@
 
     python train.py                                      our own news and grammar alone
     python train.py --corpus docs.jsonl triples.jsonl    and any JSON lines with title and text (and maybe summary)
-    python train.py --sizes paper --device cuda          the paper's nine sizes, for a GPU without a hub
+    python train.py --sizes paper --device cuda          stand-ins of the paper's nine sizes, for a GPU without a hub
 
 Each model first learns from text alone. The drafts then learn from the target: what it writes, and how likely it finds
 each word, since a draft is worth what it guesses of the target. A run that was stopped goes on from its last
-checkpoint. Needs torch, transformers, sentencepiece, numpy, tqdm.
+checkpoint. Needs torch, transformers, numpy, tqdm, and sentencepiece for a new tokenizer.
 """
 
 import argparse
@@ -14,21 +14,22 @@ import ctypes
 import json
 import lzma
 import sys
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from random import Random
 
 import numpy as np
-import sentencepiece
 import torch
 from compose import articles
+from sizes import MINI, PAPER, Size
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from tqdm import tqdm
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 from vary import Variations
 
 HERE = Path(__file__).parent
+REPLICA = HERE.parents[1] / "runs" / "replica-models"
 NEWS = HERE.parent / "news_ja.jsonl"
 PROMPT = "タイトル: {title}\nテキスト: {text}\n要約: "
 TEXT_TOKENS = 256
@@ -41,36 +42,6 @@ SHARES = {"composed": 0.60, "news": 0.12, "documents": 0.17, "triples": 0.11}
 SUMMARY_WEIGHT = 3.0
 PATCHWORKS, RETOLD = 6_400, 1_600  # natural and composed prompts that the target answers for its drafts
 DISTILLED_TOKENS = 8_000_000
-
-
-@dataclass(frozen=True)
-class Size:
-    layers: int
-    width: int
-    heads: int
-    tokens: int  # to train on
-
-
-MINI = {
-    "target": Size(12, 192, 3, 16_000_000),
-    "draft-1": Size(1, 64, 1, 1_200_000),
-    "draft-2": Size(1, 128, 2, 1_200_000),
-    "draft-3": Size(2, 128, 2, 1_200_000),
-    "draft-4": Size(4, 128, 2, 1_200_000),
-    "draft-5": Size(7, 128, 2, 1_500_000),
-}
-# The paper gives parameter counts only: these layers and widths are ours, chosen to meet them with our vocabulary.
-PAPER = {
-    "6M": Size(6, 256, 4, 60_000_000),
-    "13M": Size(6, 384, 6, 130_000_000),
-    "29M": Size(8, 512, 8, 290_000_000),
-    "47M": Size(9, 640, 10, 470_000_000),
-    "72M": Size(8, 832, 13, 720_000_000),
-    "115M": Size(10, 960, 15, 1_150_000_000),
-    "165M": Size(10, 1152, 18, 1_650_000_000),
-    "247M": Size(19, 1024, 16, 2_470_000_000),
-    "409M": Size(32, 1024, 16, 4_090_000_000),
-}
 
 
 def read_rows(path: Path) -> list[dict]:
@@ -93,6 +64,8 @@ def read_sources(corpora: list[Path]) -> dict[str, list[dict]]:
 
 def train_tokenizer(sources: dict[str, list[dict]], out: Path) -> PreTrainedTokenizerFast:
     """Unigram pieces with byte fallback; digits stand alone; decoding gives back the text exactly."""
+    import sentencepiece  # the paper's sizes take the tokenizer that is there
+
     rng = Random(0)
     most = {"composed": 8_000, "news": 640, "documents": 1_500, "triples": 500}
     picked = [row for name, rows in sources.items() for row in rng.sample(rows, min(most[name], len(rows)))]
@@ -183,7 +156,7 @@ class Batches:
 
 def build(size: Size, tokenizer) -> GPTNeoXForCausalLM:
     config = GPTNeoXConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=size.vocabulary or len(tokenizer),
         hidden_size=size.width,
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
@@ -192,7 +165,7 @@ def build(size: Size, tokenizer) -> GPTNeoXForCausalLM:
         rotary_pct=0.5,
         hidden_dropout=0.0,
         attention_dropout=0.0,
-        tie_word_embeddings=True,
+        tie_word_embeddings=size.vocabulary is None,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
@@ -380,22 +353,28 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, nargs="+", default=[], metavar="FILE")
     parser.add_argument("--sizes", choices=["mini", "paper"], default="mini")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--out", type=Path, help="(this folder; runs/replica-models for --sizes paper)")
+    parser.add_argument("--tokens", type=int, metavar="N", help="train on no more than N tokens each, for a trial")
     args = parser.parse_args()
+    args.out = args.out or (HERE if args.sizes == "mini" else REPLICA)
     keep_freed_memory()
     sources = read_sources(args.corpus)
     print("text:", ", ".join(f"{len(rows)} {name}" for name, rows in sources.items()))
     if not args.corpus:
         print("no --corpus: training on our own news and grammar alone")
     sizes = MINI if args.sizes == "mini" else PAPER
-    if (args.out / "tokenizer" / "tokenizer.json").exists():
+    if args.sizes == "paper":
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(HERE / "target")
+    elif (args.out / "tokenizer" / "tokenizer.json").exists():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(args.out / "tokenizer")
     else:
         tokenizer = train_tokenizer(sources, args.out / "tokenizer")
         tokenizer.save_pretrained(args.out / "tokenizer")
     natural = sources["news"]
     sources["news"] = natural + Variations(natural).varied(VARIED, seed=2)
-    batches = Batches(sources, tokenizer, 4096 if args.sizes == "mini" else 65_536)
+    if args.tokens:
+        sizes = {name: replace(size, tokens=min(size.tokens, args.tokens)) for name, size in sizes.items()}
+    batches = Batches(sources, tokenizer, 4096 if args.sizes == "mini" else 16_384)
     for name, size in sizes.items():
         train(name, size, batches, tokenizer, args.out, args.device)
     if args.sizes == "mini":
