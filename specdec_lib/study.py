@@ -106,9 +106,10 @@ class Study(Lab):
         with self.results.writing(self.environment, {name: len(tasks) for name, tasks in self.tasks.items()}):
             failures = list(self._measure(name, self.missing(name)))
         if failures:
-            cells = dict.fromkeys(f"{failure.task.cell}: {failure.reason}" for failure in failures)
             print(f"{name}: {len(failures)} rows are missing, and the same command tries them again.", file=sys.stderr)
-            print("\n".join(f"  {line}" for line in list(cells)[:10]), file=sys.stderr)
+            for reason, cells in _by_reason(failures).items():
+                others = f", and {len(cells) - 1} cells more" if len(cells) > 1 else ""
+                print(f"  {next(iter(cells))}{others}: {reason}", file=sys.stderr)
 
     def _measure(self, name: str, missing: list[Task]) -> Iterator[Failure]:
         self._recall_greedy_texts()
@@ -145,6 +146,14 @@ class Study(Lab):
             from IPython.display import clear_output
 
             clear_output()
+
+
+def _by_reason(failures: list[Failure]) -> dict[str, dict[str, None]]:
+    """The cells that failed for each reason, in order."""
+    reasons: dict[str, dict[str, None]] = {}
+    for failure in failures:
+        reasons.setdefault(failure.reason, {})[failure.task.cell] = None
+    return reasons
 
 
 def _cluster(address: str, *setup) -> "Cluster":

@@ -11,8 +11,8 @@ from specdec_lib.models import PAPER_SIZES
 from specdec_lib.paths import DATA
 
 sys.path.append(str(DATA / "mini"))
-from sizes import PAPER  # noqa: E402
-from train import build  # noqa: E402
+from sizes import PAPER
+from train import build
 
 
 @pytest.mark.parametrize("name", PAPER_SIZES)
