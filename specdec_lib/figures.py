@@ -107,21 +107,28 @@ def combinations(results: Results) -> Figure:
 
 
 def quantization(results: Results) -> Figure:
-    """Milliseconds a token at 32, 16, 8 and 4 bits, plain and speculative."""
+    """Milliseconds a token at 32, 16, 8 and 4 bits: plain, and speculative with target, draft or both at these bits."""
     table = tables.speedups(results, "quantization")
-    table["decoding"] = table["draft"].notna().map({True: "speculative", False: "plain"})
-    figure, axes = plt.subplots(figsize=(6, 3.6))
+    drafting = table["draft"].notna()
+    table["fewest"] = (
+        table["bits"].where(~drafting, table[["bits", "draft_bits"]].astype(float).min(axis=1)).astype(int)
+    )
+    table["how"] = "both at these bits / 両方"
+    table.loc[drafting & (table["bits"] < table["draft_bits"]), "how"] = "target alone / ターゲットのみ"
+    table.loc[drafting & (table["bits"] > table["draft_bits"]), "how"] = "draft alone / ドラフトのみ"
+    table.loc[~drafting, "how"] = "plain / 通常"
+    figure, axes = plt.subplots(figsize=(7.6, 3.8), layout="constrained")
     sns.barplot(
         table,
-        x="bits",
+        x="fewest",
         y="token_milliseconds",
-        hue="decoding",
+        hue="how",
         order=[32, 16, 8, 4],
-        palette=["0.6", "#2a788e"],
+        palette=["0.6", "#2a788e", "#e0a030", "#7a5195"],
         ax=axes,
     )
     axes.set(xlabel="bits / ビット数", ylabel="ms a token / 1トークンあたりのミリ秒")
-    axes.legend(title="")
+    axes.legend(title="", fontsize=8)
     return figure
 
 

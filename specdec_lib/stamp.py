@@ -92,7 +92,7 @@ def facts(device: str) -> dict:
     if device.startswith("cuda"):
         properties = torch.cuda.get_device_properties(device)
         found |= {"cuda": torch.version.cuda, "gpu_memory": f"{properties.total_memory / 2**30:.0f} GiB"}
-        found |= _gpu_facts(getattr(properties, "uuid", None))
+        found |= gpu_facts(getattr(properties, "uuid", None))
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -130,7 +130,7 @@ def _tree() -> dict[str, str]:
     return {"commit": commit[:12], "tree": "changed" if changed else "clean"}
 
 
-def _gpu_facts(uuid: object | None) -> dict[str, str]:
+def gpu_facts(uuid: object | None) -> dict[str, str]:
     """Of the GPU with this UUID, as nvidia-smi reads them; what can't be read is left out."""
     which = [f"--id=GPU-{uuid}"] if uuid else []
     line = _output("nvidia-smi", *which, f"--query-gpu={','.join(GPU_FACTS)}", "--format=csv,noheader")
