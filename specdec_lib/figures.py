@@ -110,9 +110,7 @@ def quantization(results: Results) -> Figure:
     """Milliseconds a token at 32, 16, 8 and 4 bits: plain, and speculative with target, draft or both at these bits."""
     table = tables.speedups(results, "quantization")
     drafting = table["draft"].notna()
-    table["fewest"] = (
-        table["bits"].where(~drafting, table[["bits", "draft_bits"]].astype(float).min(axis=1)).astype(int)
-    )
+    table["fewest"] = table[["bits", "draft_bits"]].astype(float).min(axis=1).astype(int)
     table["how"] = "both at these bits / 両方"
     table.loc[drafting & (table["bits"] < table["draft_bits"]), "how"] = "target alone / ターゲットのみ"
     table.loc[drafting & (table["bits"] > table["draft_bits"]), "how"] = "draft alone / ドラフトのみ"
