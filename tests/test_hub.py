@@ -419,6 +419,14 @@ def test_articles_come_from_the_archive_where_there_is_no_conversion(hub, archiv
     assert len(hub.downloads(".bz2")) == 1
 
 
+def test_a_revision_of_the_archive_is_found_again(hub, archive, tmp_path):
+    first = xlsum.revision("hub")
+    pack(tmp_path / "moved" / ARCHIVE, {MEMBERS["test"]: lines(rows("test", "moved"))})
+    hub.folders |= {DATASET: tmp_path / "moved", (*DATASET[:2], "before"): hub.folders[DATASET]}
+    assert xlsum.load("hub", n=1)["text"][0] == "moved"
+    assert xlsum.load("hub", n=1, revision=first)["text"][0] == "archive"
+
+
 def test_articles_come_from_the_archive_where_the_conversion_lacks_them(hub, articles, archive):
     shutil.rmtree(articles / "japanese" / "test")
     assert xlsum.load("hub", n=1)["text"][0] == "archive"
@@ -442,6 +450,8 @@ def test_a_revision_of_the_articles_is_found_again(hub, articles, archive, tmp_p
     assert list(of.values()) == ["moved", "converted", "moved"]
     assert xlsum.load("hub", n=1, revision=f"archive@{commit(hub.folders[DATASET])}")["text"][0] == "archive"
     assert "such revision" in refusal(lambda: xlsum.load("hub", revision=f"refs/convert/parquet@{'0' * 40}"))
+    other = f"refs/convert/parquet@{commit(hub.folders[DATASET])}"
+    assert "lacks 0000.parquet" in refusal(lambda: xlsum.load("hub", revision=other))
     assert 'source="hub" only' in refusal(lambda: xlsum.load(revision="main"))
 
 
