@@ -27,7 +27,7 @@ class Fault:
     """What goes wrong with requests for paths with this part.
 
     status and headers: an error instead. dropped_after: the connection breaks so many bytes on. wrong: the last byte is
-    another. command: GET or HEAD, None for both. times: how often.
+    another. short: it is missing. command: GET or HEAD, None for both. times: how often.
     """
 
     part: str
@@ -35,6 +35,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     dropped_after: int | None = None
     wrong: bool = False
+    short: bool = False
     command: str | None = "GET"
     times: float = inf
 
@@ -149,6 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
             headers |= {"X-Linked-Etag": headers["ETag"], "X-Linked-Size": str(len(content))}
         if fault and fault.wrong:
             content = content[:-1] + bytes([content[-1] ^ 1])
+        if fault and fault.short:
+            content = content[:-1]
         status, begin = 200, 0
         if wanted := self.headers.get("Range"):
             begin = int(wanted.removeprefix("bytes=").split("-")[0])

@@ -244,6 +244,7 @@ def test_weights_of_an_interrupted_download_are_checked_too(hub, sharded):
         (Fault("", status=500, command="HEAD"), "fails at .*500.* try again later"),
         (Fault(WEIGHTS, status=503), "fails at .*503.* try again later"),
         (Fault("api/models/", status=502), "fails at .*502.* try again later"),
+        (Fault(WEIGHTS, short=True), "came with another size than the hub's: try again"),
         (Fault(WEIGHTS, dropped_after=0), "connection to the hub broke .* try again"),
         (
             Fault("main/config.json", status=404, headers={"X-Error-Code": "EntryNotFound"}, command="HEAD"),
@@ -270,6 +271,9 @@ def test_what_the_hub_does_not_have(hub, model):
     (model / WEIGHTS).rename(model / "flax_model.msgpack")
     (model / "config.json").write_text("{}")
     assert "no weights that transformers loads: choose another" in refusal()
+    (model / "pytorch_model-00001-of-00002.bin").write_bytes(b"without its index")
+    assert "only pickled ones" in refusal()
+    assert "no weights that transformers loads: choose another" in refusal(lambda: load_model(NAME, pickled=True))
 
 
 def test_nothing_cached_and_no_hub(hub, model, monkeypatch):
@@ -330,13 +334,16 @@ def test_safetensors_are_taken_before_pickled_weights(hub, model):
     assert hub.downloads(".bin") == []
 
 
-def test_code_that_comes_with_a_model_is_not_run(hub, model, tmp_path):
+def test_code_that_comes_with_a_model_is_not_run(hub, model, tmp_path, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
     config = json.loads((model / "config.json").read_text())
     code = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
     (model / "config.json").write_text(json.dumps({**config, "model_type": "own", "auto_map": code}))
     (model / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     assert re.search("never run here: choose another model", refusal())
-    assert hub.downloads("own.py") == []
+    assert not (tmp_path / "ran").exists()
+    shutil.copytree(model, tmp_path / "here")
+    assert re.search("never run here: choose another model", refusal(lambda: load_model(str(tmp_path / "here"))))
     assert not (tmp_path / "ran").exists()
 
 
@@ -412,6 +419,14 @@ def test_articles_come_from_the_archive_where_there_is_no_conversion(hub, archiv
     assert len(hub.downloads(".bz2")) == 1
 
 
+def test_a_revision_of_the_archive_is_found_again(hub, archive, tmp_path):
+    first = xlsum.revision("hub")
+    pack(tmp_path / "moved" / ARCHIVE, {MEMBERS["test"]: lines(rows("test", "moved"))})
+    hub.folders |= {DATASET: tmp_path / "moved", (*DATASET[:2], "before"): hub.folders[DATASET]}
+    assert xlsum.load("hub", n=1)["text"][0] == "moved"
+    assert xlsum.load("hub", n=1, revision=first)["text"][0] == "archive"
+
+
 def test_articles_come_from_the_archive_where_the_conversion_lacks_them(hub, articles, archive):
     shutil.rmtree(articles / "japanese" / "test")
     assert xlsum.load("hub", n=1)["text"][0] == "archive"
@@ -435,6 +450,8 @@ def test_a_revision_of_the_articles_is_found_again(hub, articles, archive, tmp_p
     assert list(of.values()) == ["moved", "converted", "moved"]
     assert xlsum.load("hub", n=1, revision=f"archive@{commit(hub.folders[DATASET])}")["text"][0] == "archive"
     assert "such revision" in refusal(lambda: xlsum.load("hub", revision=f"refs/convert/parquet@{'0' * 40}"))
+    other = f"refs/convert/parquet@{commit(hub.folders[DATASET])}"
+    assert "lacks 0000.parquet" in refusal(lambda: xlsum.load("hub", revision=other))
     assert 'source="hub" only' in refusal(lambda: xlsum.load(revision="main"))
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import CONTEXT, tiny_module
 from safetensors.torch import load_file, save_file
+from transformers.utils import logging
 
 from specdec_lib import AutoregressiveDecoder, ModelDrafter, SpeculativeDecoder, load_model
 from specdec_lib.models import EMBEDDED, PAPER, as_language_model, pick_device, resolve
@@ -164,6 +165,24 @@ def test_an_empty_folder_is_refused(tmp_path, copied):
     assert "has no weights" in refusal(copied)
 
 
+@pytest.mark.parametrize(
+    "index", [b"", b"[]", b"{}", b"\xff", {"weight_map": []}, {"weight_map": {"a": 5}}, {"weight_map": {}}]
+)
+def test_a_broken_index_is_refused(copied, index):
+    (copied / "model.safetensors").unlink()
+    content = json.dumps(index).encode() if isinstance(index, dict) else index
+    (copied / "model.safetensors.index.json").write_bytes(content)
+    assert re.search("has a broken model.safetensors.index.json|has no weights", refusal(copied))
+
+
+@pytest.mark.parametrize("name", ["gone.safetensors", "../elsewhere.safetensors"])
+def test_an_index_of_files_that_are_not_there_is_refused(copied, name):
+    (copied / "model.safetensors").rename(copied.parent / "elsewhere.safetensors")
+    index = json.dumps({"metadata": {}, "weight_map": {DENSE: name}})
+    (copied / "model.safetensors.index.json").write_text(index)
+    assert re.search(f"incomplete .{Path(name).name} not in", refusal(copied))
+
+
 @pytest.mark.parametrize("kept", [0, 100, -5])
 def test_damaged_weights_are_refused(copied, kept):
     weights = copied / "model.safetensors"
@@ -234,11 +253,14 @@ def test_a_broken_generation_configuration_is_not_overlooked(copied, content):
         (lambda weights: weights.update(extra=torch.ones(1)), "1 not the architecture's, such as extra"),
     ],
 )
-def test_weights_and_configuration_belong_together(copied, change, says, capfd):
+def test_weights_and_configuration_belong_together(copied, change, says, caplog):
     rewrite(copied, change)
-    capfd.readouterr()
-    assert says in refusal(copied)
-    assert capfd.readouterr() == ("", "")
+    logging.enable_propagation()
+    try:
+        assert says in refusal(copied)
+    finally:
+        logging.disable_propagation()
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "qwen2"])
@@ -272,11 +294,20 @@ def test_a_quantized_model_is_checked_where_it_is_not(copied, bits):
     assert f"not all finite ({embedding})" in refusal(copied, bits=bits, device="cpu")
 
 
-@pytest.mark.parametrize(("bits", "gigabytes"), [(32, 48_000.0), (16, 24_000.0), (8, 12_000.0), (4, 6_000.0)])
-def test_a_model_too_large_for_the_memory_is_refused(copied, bits, gigabytes):
+@pytest.mark.parametrize(
+    ("name", "bits", "gigabytes"),
+    [
+        ("layer.weight", 32, 48_000.0),
+        ("layer.weight", 16, 24_000.0),
+        ("layer.weight", 8, 12_000.0),
+        ("layer.weight", 4, 6_000.0),
+        ("embed_in.weight", 4, 24_000.0),
+    ],
+)
+def test_a_model_too_large_for_the_memory_is_refused(copied, name, bits, gigabytes):
     tensor = {"dtype": "BOOL", "shape": [10**7, 10**6], "data_offsets": [0, 10**13]}
     nothing = {"dtype": "BOOL", "shape": [0], "data_offsets": [0, 0]}
-    header = json.dumps({"0": nothing, "1": nothing, "layer.weight": tensor}).encode()
+    header = json.dumps({"0": nothing, "1": nothing, name: tensor}).encode()
     with (copied / "model.safetensors").open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)
         file.truncate(8 + len(header) + 10**13)

@@ -133,6 +133,15 @@ def test_a_member_of_no_sane_size_is_not_unpacked(pack):
         xlsum.load(pack(size=10**12))
 
 
+def test_a_link_in_an_archive_is_not_followed(tmp_path):
+    (tmp_path / "elsewhere.jsonl").write_bytes(json_lines(889))
+    (tmp_path / "japanese_test.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
+    with tarfile.open(tmp_path / "articles.tar.bz2", "w:bz2") as archive:
+        archive.add(tmp_path / "japanese_test.jsonl", "japanese_test.jsonl")
+    with pytest.raises(ValueError, match=r"has no japanese_test\.jsonl"):
+        xlsum.load(tmp_path / "articles.tar.bz2")
+
+
 @pytest.mark.parametrize("kept", [0, 100, -10])
 def test_a_broken_archive_is_refused(pack, kept):
     file = pack(("japanese_test.jsonl", json_lines(889)))
