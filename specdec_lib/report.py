@@ -198,8 +198,8 @@ def _quantization(results: Results) -> str:
     head = ["target bits", "draft bits", "MB", "ms a token", "against plain at these target bits", "acceptance"]
     return f"""\
 Target and draft at 32, 16, 8 and 4 bits (bitsandbytes; NF4), alike and each alone, cached, n_lookahead 1, texts of at
-most {results.frame("quantization")["max_new_tokens"].max()} tokens. The paper's code could do this, its tables don't show it. *MB*: the weights of
-target and draft together. *Same text*: as plain decoding with the target at the same
+most {results.frame("quantization")["max_new_tokens"].max()} tokens. The paper's code could do this, its tables don't
+show it. *MB*: the weights of target and draft together. *Same text*: as plain decoding with the target at the same
 bits. Below 32 bits verifying several tokens at once rounds differently from one at a time, so a text can part from
 plain decoding's where two tokens are nearly tied; a draft of fewer bits changes no text, only how often it is right.
 

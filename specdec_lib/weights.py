@@ -66,7 +66,7 @@ def only_pickled(what: str) -> str:
     """What is said of weights in the pickled form alone."""
     return (
         f"{what} has no weights in safetensors, only pickled ones (pytorch_model.bin): "
-        "ask for them with pickled=True, or choose another model."
+        "name it in --pickled (in Python: pickled=True) to have them read as data alone, or choose another model."
     )
 
 

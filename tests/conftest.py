@@ -4,8 +4,13 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the network
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from hub import Hub, serving
+from huggingface_hub import constants, file_download
+from huggingface_hub.utils import _http
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -81,6 +86,33 @@ def word_tokenizer(words):
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token=words[0], eos_token=words[1])
+
+
+@pytest.fixture
+def waits():
+    """Seconds that the client would have slept."""
+    return []
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch, waits):
+    """A hub without anything, which the client knows as the only one, with an empty cache."""
+    for module in (_http, file_download):
+        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with serving(Hub()) as hub:
+        ask(hub.endpoint, monkeypatch)
+        yield hub
+    _http.close_session()
+
+
+def ask(endpoint, monkeypatch):
+    """Let the client ask another hub."""
+    _http.close_session()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 @pytest.fixture(scope="session")

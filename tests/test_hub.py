@@ -10,15 +10,13 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
-from conftest import tiny_module, word_tokenizer
+from conftest import ask, tiny_module, word_tokenizer
 from hub import CONVERTED, Fault, Hub, commit, serving
 from huggingface_hub import constants, file_download
-from huggingface_hub.utils import _http
 
 from specdec_lib import load_model, xlsum
 from specdec_lib.hub import REVISIONS, explain
@@ -31,33 +29,6 @@ PARQUET = ("datasets", HUB_NAME, CONVERTED)
 DATASET = ("datasets", HUB_NAME, "main")
 WEIGHTS = "model.safetensors"
 UNREACHABLE = "http://127.0.0.1:9"
-
-
-@pytest.fixture
-def waits():
-    """Seconds that the client would have slept."""
-    return []
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch, waits):
-    """A hub without anything, which the client knows as the only one, with an empty cache."""
-    for module in (_http, file_download):
-        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=waits.append))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    with serving(Hub()) as hub:
-        ask(hub.endpoint, monkeypatch)
-        yield hub
-    _http.close_session()
-
-
-def ask(endpoint, monkeypatch):
-    """Let the client ask another hub."""
-    _http.close_session()
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
 
 
 @pytest.fixture
