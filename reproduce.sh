@@ -207,6 +207,9 @@ run() {
   export JUPYTER_PATH="$root/.venv/share/jupyter${JUPYTER_PATH:+:$JUPYTER_PATH}"
   export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
   mkdir -p "runs/$profile/notebooks"
+  .venv/bin/specdec measure --plan --profile "$profile" --device "$device" --cluster "$cluster" --pickled "$pickled" \
+    --source "$source" ${articles:+--articles "$articles"} ${repeats:+--repeats "$repeats"} ||
+    fail 1 "the run can't begin: see the message above."
   for name in $notebooks; do
     run_notebook "$name"
   done
