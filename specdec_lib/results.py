@@ -51,11 +51,8 @@ class Results:
 
     @property
     def target(self) -> str:
-        """The model that all others draft for."""
-        for row in self._here():
-            if row["experiment"] == "quality" or (row.get("draft") and row.get("target")):
-                return row["target"]
-        raise Missing(f"No row in {self.folder} tells the target: run notebook 03 first.")
+        """The model that all others draft for: the first of the environment's sources."""
+        return next(iter(self.environment["sources"]))
 
     @property
     def done(self) -> set[tuple]:

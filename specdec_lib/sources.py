@@ -12,7 +12,7 @@ WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
 def versions_of(profile: Profile, before: Iterable[dict] = ()) -> dict[str, str]:
-    """The version of target, drafts and articles by name: "hub-id@commit", or the hash of local files.
+    """The version of target, drafts and articles by name, in this order: "hub-id@commit", or the hash of local files.
 
     before: environments measured earlier in the same folder. What comes from the hub stays at the commit found there,
     so that a change on the hub does not void what is measured; else it is what `hub.REVISIONS` asks for.

@@ -209,3 +209,10 @@ def test_a_misspelt_notebook_parameter_is_refused():
 def test_an_unknown_experiment_is_refused(study):
     with pytest.raises(ValueError, match="experiment must be one of"):
         study.run("table9")
+
+
+def test_costs_can_be_read_before_anything_else_is_measured(study, tmp_path):
+    alone = Study(TINY, "cpu", folder=tmp_path)
+    alone.run("rates")
+    table = tables.rates(alone.results)
+    assert table.loc[table["model"] == TINY.target, "c"].tolist() == [1, 1, 1]
