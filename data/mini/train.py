@@ -240,7 +240,8 @@ def train(name: str, size: Size, batches: Batches, tokenizer, out: Path, device:
     tokenizer.save_pretrained(unfinished)
     unfinished.rename(folder)
     checkpoint.unlink(missing_ok=True)
-    print(f"{name}: training loss {recent:.3f}, saved in {folder.name}/")
+    loss = "no step taken" if recent is None else f"training loss {recent:.3f}"
+    print(f"{name}: {loss}, saved in {folder.name}/")
 
 
 @torch.inference_mode()
