@@ -119,7 +119,8 @@ class Study(Lab):
     def _recall_greedy_texts(self) -> None:
         """What an earlier run decoded need not be decoded again."""
         for row in self.results.rows:
-            if row["experiment"] == "quality" and row["environment"] == self.environment["id"]:
+            whole = row["experiment"] == "quality" and row["max_new_tokens"] == self.profile.max_new_tokens
+            if whole and row["environment"] == self.environment["id"]:
                 self.greedy_tokens[row["prompt"]] = row["token_ids"]
 
     @cached_property
