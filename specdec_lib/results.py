@@ -30,7 +30,7 @@ class Results:
         self.rows_file, self.environments_file = self.folder / "rows.jsonl", self.folder / "environments.json"
         self.environment_id = environment_id
         self._rows, self._failures = Journal(self.rows_file), Journal(self.folder / "failures.jsonl")
-        self._standing: list[dict] = []  # failures whose rows are missing still
+        self._noted: set[tuple] = set()  # in this run
         self.environments = self._read_environments()
         self._check()
 
@@ -75,7 +75,7 @@ class Results:
             self.environments = self._read_environments()
             self._check()
             self.register(environment, planned)
-            self._standing = self._unmended(environment["id"])
+            self._noted.clear()
             try:
                 yield
             finally:
@@ -89,14 +89,16 @@ class Results:
         self._rows.append(row)
 
     def fail(self, failure: Failure, environment_id: str) -> None:
-        """Note why a task gave no row: once for each reason that its cell has, until the row noted is there."""
+        """Note why a task gave no row: once for each reason that its cell has in a run, and each task once."""
         task = failure.task
-        known = {"environment": environment_id, "experiment": task.experiment, "cell": task.cell}
-        known["reason"] = failure.reason
-        if not any(known.items() <= entry.items() for entry in self._standing):
-            where = {"prompt": task.prompt, "repeat": task.repeat}
-            self._standing.append({**known, **where, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
-            self._failures.append(self._standing[-1])
+        reason = (environment_id, task.experiment, task.cell, failure.reason)
+        if reason in self._noted:
+            return
+        self._noted.add(reason)
+        names = ("environment", "experiment", "cell", "reason", "prompt", "repeat")
+        entry = dict(zip(names, (*reason, task.prompt, task.repeat), strict=True))
+        if not any(entry.items() <= earlier.items() for earlier in self._failures.entries):
+            self._failures.append({**entry, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
 
     def register(self, environment: dict, planned: Mapping[str, int]) -> None:
         """Note an environment, the facts it was met with, and the plan; rows without one are refused."""
@@ -144,7 +146,7 @@ class Results:
         """A line for each experiment: rows planned, rows there are, and the cells that failed with their reasons."""
         done = pd.Series([row["experiment"] for row in self._here()], dtype=object).value_counts()
         planned = {**self.environment.get("planned", {})}
-        unmended = self._unmended(self.environment["id"])
+        unmended = self._unmended()
         rows = []
         for experiment in [*planned, *done.index.difference(list(planned))]:
             failed = {entry["cell"]: entry["reason"] for entry in unmended if entry["experiment"] == experiment}
@@ -153,14 +155,15 @@ class Results:
             rows.append({"experiment": experiment, "planned": due, "done": there, "failed": failed})
         return pd.DataFrame(rows)
 
-    def _unmended(self, environment_id: str) -> list[dict]:
-        """Failures, in an environment, of tasks that have no row yet."""
+    def _unmended(self) -> list[dict]:
+        """Failures of tasks that have no row yet."""
         names = ("experiment", "cell", "prompt", "repeat")
-        done = {tuple(row[name] for name in names) for row in self.rows if row["environment"] == environment_id}
+        done = {tuple(row[name] for name in names) for row in self._here()}
+        here = self.environment["id"]
         return [
             entry
             for entry in self._failures.entries
-            if entry["environment"] == environment_id and tuple(entry[name] for name in names) not in done
+            if entry["environment"] == here and tuple(entry[name] for name in names) not in done
         ]
 
     def _here(self) -> Iterator[dict]:
