@@ -13,7 +13,7 @@ _LOADED: WeakSet["Fragile"] = WeakSet()
 
 
 class FragileConfig(GPTNeoXConfig):
-    """Has `fault`: {"raises_at": tokens}, {"kills_at": tokens} or {"room": models of this kind that fit in memory}."""
+    """Has `fault`: {"raises_at": tokens}, {"kills_at": tokens} or {"room": models of its folder that fit in memory}."""
 
     model_type = "fragile"
     fault: dict | None = None
@@ -26,9 +26,14 @@ class Fragile(GPTNeoXForCausalLM):
         super().__init__(config)
         _LOADED.add(self)
 
+    @property
+    def family(self) -> Path:
+        """The folder of the models that it shares memory with."""
+        return Path(self.config.name_or_path).parent
+
     def forward(self, input_ids=None, *arguments, **options):
         fault = self.config.fault or {}
-        loaded = sum(module.device.type != "meta" for module in _LOADED)
+        loaded = sum(module.device.type != "meta" and module.family == self.family for module in _LOADED)
         if loaded > fault.get("room", loaded):
             raise torch.OutOfMemoryError("Tried to allocate 2.00 GiB.")
         if any(token in input_ids for token in fault.get("raises_at", [])):
