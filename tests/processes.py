@@ -2,9 +2,13 @@
 
 import multiprocessing
 import os
+import resource
+import signal
 import sys
+from itertools import count
 
 from specdec_lib import Study
+from specdec_lib.journal import Journal
 from specdec_lib.lock import locked
 
 FORKED = multiprocessing.get_context("forkserver")
@@ -38,3 +42,18 @@ def hold(folder, pipe):
     with locked(folder):
         pipe.send(os.getpid())
         pipe.recv()
+
+
+def measure_until(profile, folder, experiments, size):
+    """Measure, and die in the middle of the write by which a file would be longer than so many bytes."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    measure(profile, folder, experiments)
+
+
+def write_on(file, text):
+    """Append numbered entries to a journal, from where it ends, and never stop."""
+    journal = Journal(file)
+    for number in count(len(journal.entries)):
+        journal.append({"number": number, "text": text})

@@ -138,6 +138,7 @@ def test_a_reason_stays_named_until_the_last_row_of_its_cell_is_there(profile, t
 
 def test_what_runs_out_of_memory_is_tried_again_after_everything_was_let_go_of(profile, tmp_path):
     """Two of the three models fit in memory: every third that is asked for needs the others gone."""
+    profile = profile.limited(articles=1)
     reference = but_for_time(measured(profile, tmp_path / "reference").results.rows)
     for model in (profile.target, *profile.drafts):
         set_fault(model, room=2)
