@@ -1,6 +1,6 @@
 """One device at work: tasks measured one at a time, and what becomes of those that fail."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import torch
@@ -48,7 +48,7 @@ class Bench:
         self.warm_up(task)
         if reason := self._given_up.get((task.experiment, task.cell)):
             return Failure(task, reason)
-        measured = self._attempt(task, lambda: self.experiments[task.experiment].measure(task))
+        measured = self._attempt(task, self._measure)
         if isinstance(measured, Failure):
             return measured
         return {
@@ -65,29 +65,49 @@ class Bench:
     def warm_up(self, task: Task) -> None:
         """Do what must not be timed, once for each cell."""
         cell = (task.experiment, task.cell)
-        if cell in self._warm or cell in self._given_up:
-            return
-        failed = self._attempt(task, lambda: self.experiments[task.experiment].warm_up(task))
-        if isinstance(failed, Failure):
-            self._given_up[cell] = failed.reason
-        else:
+        if cell not in self._given_up:
+            failed = self._attempt(task, self._warm_up)
+            if isinstance(failed, Failure):
+                self._given_up[cell] = failed.reason
+
+    def _warm_up(self, task: Task) -> None:
+        cell = (task.experiment, task.cell)
+        if cell not in self._warm:
+            self.experiments[task.experiment].warm_up(task)
             self._warm.add(cell)
 
-    def _attempt(self, task: Task, work) -> object:
+    def _measure(self, task: Task) -> dict:
+        self._warm_up(task)
+        return self.experiments[task.experiment].measure(task)
+
+    def _attempt(self, task: Task, work: Callable[[Task], dict | None]) -> dict | Failure | None:
         """What the work returns, or its failure; once more, with all memory free, where there was too little."""
         try:
-            try:
-                return work()
-            except (torch.OutOfMemoryError, MemoryError):
-                self._start_anew()
-            return work()
+            return work(task)
+        except Exception as error:
+            if not _lacks_memory(error):
+                return Failure(task, _reason(error))
+        try:  # here the first error is gone, and what its frames held
+            self._start_anew()
+            return work(task)
         except Exception as error:
             return Failure(task, _reason(error))
 
     def _start_anew(self) -> None:
-        self.experiments, self._warm = {}, set()
+        """Let go of all models, and of the experiments that hold some, wherever those are known by name."""
+        self.experiments.update(experiments_of(self.lab))
+        self._warm = set()
         self.lab.unload()
-        self.experiments = experiments_of(self.lab)
+
+
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Whether this error or what caused it is a lack of memory, which a processor's allocator tells in words alone."""
+    return error is not None and (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "not enough memory" in str(error)
+        or "can't allocate memory" in str(error)
+        or _lacks_memory(error.__cause__)
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -22,10 +23,15 @@ class Journal:
 
     def read(self) -> None:
         """Take the entries from the file again."""
-        content = self.file.read_bytes() if self.file.exists() else b""
+        try:
+            content = self.file.read_bytes() if self.file.exists() else b""
+        except OSError as error:
+            raise ValueError(
+                f"{self.file} can't be read ({error.strerror}): move it away or make it readable."
+            ) from error
         *lines, torn = content.split(b"\n")
-        self._torn_at = len(content) - len(torn) if torn else None
-        if torn:
+        known, self._torn_at = self._torn_at, len(content) - len(torn) if torn else None
+        if torn and self._torn_at != known:
             print(f"{self.file.name}: the last line was cut short and is dropped.", file=sys.stderr)
         self.entries = [self._parse(number, line) for number, line in enumerate(lines, 1)]
 
@@ -41,27 +47,30 @@ class Journal:
     def append(self, entry: dict) -> None:
         """Write an entry to disk before anything else happens."""
         self.entries.append(entry)
-        self._waiting.append(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        self._waiting.append(json.dumps(entry, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
         try:
             self._write_waiting()
         except OSError as error:
             if len(self._waiting) == 1:
-                print(
-                    f"{self.file} can't be written ({error.strerror}): measuring goes on, and what was measured "
-                    "is written as soon as there is room.",
-                    file=sys.stderr,
-                )
+                with suppress(OSError):  # a log on the same disk
+                    print(
+                        f"{self.file} can't be written ({error.strerror}): measuring goes on, and what was measured "
+                        "is written as soon as there is room.",
+                        file=sys.stderr,
+                        flush=True,
+                    )
 
     def close(self) -> None:
         """Write what is still waiting; ValueError where that is impossible."""
         try:
             self._write_waiting()
         except OSError as error:
-            lost, self._waiting = len(self._waiting), []
+            lost = "A line" if len(self._waiting) == 1 else f"{len(self._waiting)} lines"
+            self._waiting = []
             self.read()
             raise ValueError(
-                f"{lost} lines could not be written to {self.file} ({error.strerror}): make room and run the same "
-                "command again; it measures these anew."
+                f"{lost} could not be written to {self.file} ({error.strerror}): make room and run the same "
+                "command again, which measures anew what is lost."
             ) from error
 
     def _write_waiting(self) -> None:
@@ -70,7 +79,7 @@ class Journal:
         descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             if self._torn_at is not None:
-                os.ftruncate(descriptor, self._torn_at)
+                os.ftruncate(descriptor, min(self._torn_at, os.fstat(descriptor).st_size))
                 self._torn_at = None
             end = os.fstat(descriptor).st_size
             try:

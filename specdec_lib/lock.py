@@ -13,22 +13,44 @@ from pathlib import Path
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder, which is made where it is missing; ValueError, naming the holder, where another process does.
 
-    The lock ends with the process that holds it, however that ends.
+    The lock ends with the process that holds it, however that ends. ValueError also where no lock can be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+", encoding="utf-8") as file:
+    with _opened(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            file.seek(0)
-            holder = " ".join(file.read().split()) or "another process"
+            holder = " ".join(os.pread(file, 1000, 0).decode(errors="replace").split()) or "another process"
             raise ValueError(
                 f"{folder} is being written by {holder}: wait until it is done, or stop it and run this again."
             ) from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-        file.flush()
+        holder = f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+        with _sentence(folder):
+            os.ftruncate(file, 0)
+            os.write(file, holder.encode())
         try:
             yield
         finally:
-            file.truncate(0)
+            os.ftruncate(file, 0)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """The descriptor of a folder's lock file."""
+    with _sentence(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / "lock", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _sentence(folder: Path) -> Iterator[None]:
+    """What is said where a folder can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{folder} can't be written ({error.strerror}): make room for it, or choose another folder."
+        ) from error

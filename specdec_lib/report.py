@@ -271,7 +271,7 @@ def _values(fact: str, met: list[dict]) -> list[str]:
 
 def _progress(results: Results) -> str:
     """What is missing, and why; nothing where everything is there."""
-    progress = results.progress()
+    progress = results.progress().query("planned > 0")
     if (progress["done"] == progress["planned"]).all():
         return ""
     rows = [[row.experiment, row.done, row.planned, f"{row.done / row.planned:.0%}"] for row in progress.itertuples()]

@@ -30,6 +30,7 @@ class Results:
         self.rows_file, self.environments_file = self.folder / "rows.jsonl", self.folder / "environments.json"
         self.environment_id = environment_id
         self._rows, self._failures = Journal(self.rows_file), Journal(self.folder / "failures.jsonl")
+        self._noted: set[tuple] = set()  # in this run
         self.environments = self._read_environments()
         self._check()
 
@@ -71,24 +72,30 @@ class Results:
             self.environments = self._read_environments()
             self._check()
             self.register(environment, planned)
+            self._noted.clear()
             try:
                 yield
             finally:
-                self._rows.close()
-                self._failures.close()
+                try:
+                    self._failures.close()
+                finally:
+                    self._rows.close()
 
     def append(self, row: dict) -> None:
         """Write one row to disk before anything else happens."""
         self._rows.append(row)
 
     def fail(self, failure: Failure, environment_id: str) -> None:
-        """Note why a task gave no row: once for each reason that its cell has."""
+        """Note why a task gave no row: once for each reason that its cell has in a run, and each task once."""
         task = failure.task
-        known = {"environment": environment_id, "experiment": task.experiment, "cell": task.cell}
-        known["reason"] = failure.reason
-        if not any(known.items() <= entry.items() for entry in self._failures.entries):
-            where = {"prompt": task.prompt, "repeat": task.repeat}
-            self._failures.append({**known, **where, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        reason = (environment_id, task.experiment, task.cell, failure.reason)
+        if reason in self._noted:
+            return
+        self._noted.add(reason)
+        names = ("environment", "experiment", "cell", "reason", "prompt", "repeat")
+        entry = dict(zip(names, (*reason, task.prompt, task.repeat), strict=True))
+        if not any(entry.items() <= earlier.items() for earlier in self._failures.entries):
+            self._failures.append({**entry, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
 
     def register(self, environment: dict, planned: Mapping[str, int]) -> None:
         """Note an environment, the facts it was met with, and the plan; rows without one are refused."""
@@ -136,9 +143,10 @@ class Results:
         """A line for each experiment: rows planned, rows there are, and the cells that failed with their reasons."""
         done = pd.Series([row["experiment"] for row in self._here()], dtype=object).value_counts()
         planned = {**self.environment.get("planned", {})}
+        unmended = self._unmended()
         rows = []
         for experiment in [*planned, *done.index.difference(list(planned))]:
-            failed = {entry["cell"]: entry["reason"] for entry in self._unmended() if entry["experiment"] == experiment}
+            failed = {entry["cell"]: entry["reason"] for entry in unmended if entry["experiment"] == experiment}
             there = int(done.get(experiment, 0))
             due = max(planned.get(experiment, there), there)
             rows.append({"experiment": experiment, "planned": due, "done": there, "failed": failed})
@@ -146,13 +154,13 @@ class Results:
 
     def _unmended(self) -> list[dict]:
         """Failures of tasks that have no row yet."""
-        done = {(row["experiment"], row["cell"], row["prompt"], row["repeat"]) for row in self._here()}
+        names = ("experiment", "cell", "prompt", "repeat")
+        done = {tuple(row[name] for name in names) for row in self._here()}
         here = self.environment["id"]
         return [
             entry
             for entry in self._failures.entries
-            if entry["environment"] == here
-            and (entry["experiment"], entry["cell"], entry["prompt"], entry["repeat"]) not in done
+            if entry["environment"] == here and tuple(entry[name] for name in names) not in done
         ]
 
     def _here(self) -> Iterator[dict]:

@@ -123,13 +123,20 @@ class Study(Lab):
     def _recall_greedy_texts(self) -> None:
         """What an earlier run decoded need not be decoded again."""
         for row in self.results.rows:
-            if row["experiment"] == "quality" and row["environment"] == self.environment["id"]:
+            whole = row["experiment"] == "quality" and row["max_new_tokens"] == self.profile.max_new_tokens
+            if whole and row["environment"] == self.environment["id"]:
                 self.greedy_tokens[row["prompt"]] = row["token_ids"]
 
     @cached_property
     def _pace(self) -> Pace:
         here = [row for row in self.results.rows if row["environment"] == self.environment["id"]]
-        return Pace(self._place.token_seconds(), here)
+        try:
+            token_seconds = self._place.token_seconds()
+        except ValueError:
+            raise
+        except Exception:  # it fails again, and is noted, where it is measured
+            token_seconds = {"cached": 0.0, "uncached": 0.0}
+        return Pace(token_seconds, here)
 
     def _shown(self, outcomes: Iterator, name: str, count: int) -> Iterator:
         """With a bar while it lasts, which also says what is left of the whole study; a notebook keeps none of it."""

@@ -92,7 +92,7 @@ def check_size(what: str, shapes: Mapping[str, tuple[int, ...]], bits: float, pl
             raise ValueError(
                 f"{what} needs about {needed / 1e9:.1f} GB of {'CUDA' if cuda else 'main'} memory and "
                 f"{free / 1e9:.1f} GB are free: load it with fewer bits, or choose a smaller model or another device."
-            )
+            ) from MemoryError()
 
 
 def check_described(what: str, described: PreTrainedModel, shapes: Mapping[str, tuple[int, ...]]) -> None:
