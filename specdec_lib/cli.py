@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     generate = commands.add_parser("generate", help="continue a text", allow_abbrev=False)
     generate.add_argument("--input", "-i", required=True, metavar="TEXT", help='the text to continue; "-" reads stdin')
     _add_decoding_options(generate)
-    generate.add_argument("--output-dir", type=Path, metavar="DIR", help="write DIR/result.json, over an earlier one")
+    generate.add_argument("--output-dir", type=_folder, metavar="DIR", help="write DIR/result.json, over an earlier one")
     generate.add_argument("--trace", action="store_true", help="show what became of each drafted token")
     generate.add_argument(
         "--color",
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         "--warmup", action=argparse.BooleanOptionalAction, default=True, help="run once untimed before the clock starts"
     )
     _add_decoding_options(benchmark)
-    benchmark.add_argument("--output-dir", type=Path, metavar="DIR", help="also write one JSON file an article there")
+    benchmark.add_argument("--output-dir", type=_folder, metavar="DIR", help="also write one JSON file an article there")
     benchmark.add_argument("--speed", action="store_true", help="our decoders in turn with other libraries' instead")
     benchmark.add_argument("--profile", metavar="NAME", help="models and articles of --speed (mini)")
     benchmark.set_defaults(run=lambda args: _benchmark(args, benchmark))
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--repeats", type=int, metavar="N", help="timed runs of each article")
     add("--cluster", default="", metavar="ADDRESS", help='measure there: "local" GPUs, or a Dask scheduler')
     add("--pickled", default="", metavar="MODELS", help="models whose weights may be pickled, apart by spaces")
-    add("--results", type=Path, metavar="DIR", help="where rows go (runs/PROFILE)")
+    add("--results", type=_folder, metavar="DIR", help="where rows go (runs/PROFILE)")
     add("--plan", action="store_true", help="say what would be measured, and stop")
     measure.set_defaults(run=_measure)
 
@@ -84,9 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(run=_models)
 
     report = commands.add_parser("report", help="write tables from results", allow_abbrev=False)
-    report.add_argument("--results", type=Path, metavar="DIR", help="where the results are (runs/mini)")
+    report.add_argument("--results", type=_folder, metavar="DIR", help="where the results are (runs/mini)")
     report.add_argument(
-        "--output", type=Path, metavar="DIR", help="where the report goes (the clone, or the current folder)"
+        "--output", type=_folder, metavar="DIR", help="where the report goes (the clone, or the current folder)"
     )
     report.set_defaults(run=_report)
     return parser
@@ -97,6 +97,14 @@ def _lookahead(value: str) -> int | str:
         return value if value == "auto" else int(value)
     except ValueError:
         raise argparse.ArgumentTypeError(f'give a whole number or "auto", not {value!r}') from None
+
+
+def _folder(value: str) -> Path:
+    from specdec_lib.paths import possible
+
+    if not value or not possible(value):
+        raise argparse.ArgumentTypeError("no folder can have this name")
+    return Path(value)
 
 
 def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
@@ -129,11 +137,6 @@ def _generate(args: argparse.Namespace) -> None:
         _check_writable(args.output_dir)
     decoder = _decoder(args)
     prompt_ids = decoder.target.encode(text)
-    if len(prompt_ids) > args.max_text_length:
-        notice = (
-            f"only the first {args.max_text_length} of {len(prompt_ids)} input tokens are read (--max-text-length)."
-        )
-        print("specdec:", notice, file=sys.stderr)
     decoding = decoder.stream(
         prompt_ids[: args.max_text_length],
         args.max_new_tokens,
@@ -143,6 +146,11 @@ def _generate(args: argparse.Namespace) -> None:
         args.seed,
         args.trace,
     )
+    if len(prompt_ids) > args.max_text_length:
+        notice = (
+            f"only the first {args.max_text_length} of {len(prompt_ids)} input tokens are read (--max-text-length)."
+        )
+        print("specdec:", notice, file=sys.stderr)
     tokenizer = decoder.target.tokenizer
     if args.trace:
         trace = traces.TextTrace(tokenizer, _wants_colour(args.color))
@@ -298,14 +306,9 @@ def _write_result(args: argparse.Namespace, text: str, generation) -> None:
 
 
 def _write(file: Path, content: dict) -> None:
-    """Write JSON whole or not at all."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(".json.part")
-        unfinished.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(file)
-    except OSError as error:
-        raise ValueError(f"{file.name} can't be written to {file.parent}: {error.strerror}.") from error
+    from specdec_lib.paths import write
+
+    write(file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def _facts(folder: Path) -> tuple[str, str, str]:

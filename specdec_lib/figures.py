@@ -205,6 +205,7 @@ def acceptance_by_place(results: Results) -> Figure:
     Places that fewer than 50 tokens reached are left out.
     """
     table = tables.acceptance_by_position(results).query("judged >= 50")
+    table = tables.some(table, "acceptance")
     figure, axes = plt.subplots(figsize=(6.4, 3.6))
     sns.lineplot(table, x="place", y="acceptance", hue="draft", marker="o", palette="viridis", ax=axes)
     axes.set(xlabel="place in the round / ラウンド内の位置", ylabel="accepted, of those judged / 採択率", ylim=(0, 1))

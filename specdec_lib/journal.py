@@ -32,6 +32,8 @@ class Journal:
     def _parse(self, number: int, line: bytes) -> dict:
         try:
             entry = json.loads(line)
+            if b"\\u" in line:  # half of a surrogate pair, which is no text, can hide behind it
+                json.dumps(entry, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             entry = None
         if isinstance(entry, dict):

@@ -19,7 +19,7 @@ from transformers.utils import logging
 
 from specdec_lib import weights
 from specdec_lib.attention import BETTERTRANSFORMER
-from specdec_lib.paths import DATA
+from specdec_lib.paths import DATA, possible
 
 EMBEDDED = ["mini-target", "mini-draft-1", "mini-draft-2", "mini-draft-3", "mini-draft-4", "mini-draft-5"]
 """The family that comes with the package, target first, drafts by rising size."""
@@ -120,7 +120,7 @@ def resolve(name: str) -> str:
         return str(DATA / "mini" / name.removeprefix("mini-"))
     if name in PAPER:
         return PAPER[name]
-    if name and Path(name).is_dir():
+    if name and possible(name) and Path(name).is_dir():
         if (Path(name) / "config.json").exists():
             return name
         raise ValueError(f"The folder {name} holds no model: there is no config.json in it.")
@@ -203,6 +203,7 @@ def load_model(
         weights.check_loaded(name, module, info)
         with _sentence(name, folder, "tokenizer"):
             tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+            tokenizer.decode(tokenizer("a", verbose=False).input_ids)  # a broken one may load and fail when it's used
     if len(tokenizer.get_vocab()) <= len(tokenizer.added_tokens_decoder):
         raise ValueError(f"There is no vocabulary for the tokenizer of {name} in {folder}: put tokenizer.json there.")
     if attention == BETTERTRANSFORMER and not module._supports_attention_backend:

@@ -9,6 +9,7 @@ import pandas as pd
 from specdec_lib import certainty, explanation, figures, limit_report, markdown, speed_report, tables, verdicts
 from specdec_lib.markdown import brackets
 from specdec_lib.paths import DATA
+from specdec_lib.paths import write as write_file
 from specdec_lib.results import Missing, Results
 
 REFERENCES = DATA / "results"
@@ -31,7 +32,7 @@ def write(results: Results, out: Path) -> Path:
         except Missing:
             file.unlink(missing_ok=True)  # an earlier one shows other results
     path = out / "RESULTS.md"
-    path.write_text(compose(results), encoding="utf-8")
+    write_file(path, compose(results))
     return path
 
 

@@ -167,6 +167,7 @@ class Results:
             return {}
         try:
             environments = json.loads(self.environments_file.read_bytes())
+            json.dumps(environments, ensure_ascii=False).encode()  # no half of a surrogate pair
         except (ValueError, RecursionError):
             environments = None
         if isinstance(environments, dict) and all(isinstance(stamp, dict) for stamp in environments.values()):
