@@ -33,11 +33,11 @@ def run(
     for prompt in prompts:
         decoder.check(prompt, **options)
     records = []
-    for number, (article, prompt) in enumerate(zip(tqdm(articles, desc="articles", mininterval=1), prompts)):
+    for number, prompt in enumerate(tqdm(prompts, desc="articles", mininterval=1)):
         if warmup and number == 0:
             decoder.generate(prompt, **options)
         runs = [decoder.generate(prompt, **options) for _ in range(repeats)]
-        records.append(_record(article, prompt, runs))
+        records.append(_record(articles[number], prompt, runs))
         if output_dir:
             write(output_dir / f"{number:03d}.json", json.dumps(records[-1], ensure_ascii=False, indent=1) + "\n")
     return _means(records)

@@ -11,7 +11,10 @@ from pathlib import Path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0; 2 for bad input, with a sentence on stderr; 130 for Ctrl-C."""
+    """Run a command and return its exit code: 0; 2 for bad input, with a sentence on stderr; 130 for Ctrl-C.
+
+    1, with a sentence too, for an error that nobody thought of; SPECDEC_DEBUG=1 shows where it comes from.
+    """
     try:
         args = _parser().parse_args(argv)
         args.run(args)
@@ -26,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What is still in the buffer has no reader: send it nowhere, or Python complains about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        if os.environ.get("SPECDEC_DEBUG"):
+            raise
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"specdec: {told} (a fault of specdec's; SPECDEC_DEBUG=1 shows where it is)", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -41,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     generate = commands.add_parser("generate", help="continue a text", allow_abbrev=False)
     generate.add_argument("--input", "-i", required=True, metavar="TEXT", help='the text to continue; "-" reads stdin')
     _add_decoding_options(generate)
-    generate.add_argument("--output-dir", type=_folder, metavar="DIR", help="write DIR/result.json, over an earlier one")
+    generate.add_argument(
+        "--output-dir", type=_folder, metavar="DIR", help="write DIR/result.json, over an earlier one"
+    )
     generate.add_argument("--trace", action="store_true", help="show what became of each drafted token")
     generate.add_argument(
         "--color",
@@ -61,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         "--warmup", action=argparse.BooleanOptionalAction, default=True, help="run once untimed before the clock starts"
     )
     _add_decoding_options(benchmark)
-    benchmark.add_argument("--output-dir", type=_folder, metavar="DIR", help="also write one JSON file an article there")
+    benchmark.add_argument(
+        "--output-dir", type=_folder, metavar="DIR", help="also write one JSON file an article there"
+    )
     benchmark.add_argument("--speed", action="store_true", help="our decoders in turn with other libraries' instead")
     benchmark.add_argument("--profile", metavar="NAME", help="models and articles of --speed (mini)")
     benchmark.set_defaults(run=lambda args: _benchmark(args, benchmark))
@@ -128,13 +141,13 @@ def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _generate(args: argparse.Namespace) -> None:
-    from specdec_lib import traces
-
     text = _input_text(args.input)
     if args.max_text_length < 1:
         raise ValueError(f"max_text_length must be at least 1, not {args.max_text_length}.")
     if args.output_dir:
         _check_writable(args.output_dir)
+    from specdec_lib import traces
+
     decoder = _decoder(args)
     prompt_ids = decoder.target.encode(text)
     decoding = decoder.stream(
@@ -170,12 +183,12 @@ def _generate(args: argparse.Namespace) -> None:
 
 
 def _benchmark(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    from specdec_lib import benchmark, xlsum
-
     if args.speed:
         return _speed(args, parser)
     if args.profile:
         raise ValueError("--profile chooses what --speed measures: add --speed, or leave --profile out.")
+    from specdec_lib import benchmark, xlsum
+
     articles = list(xlsum.load(args.source, n=args.articles))
     if args.output_dir:
         _check_writable(args.output_dir)

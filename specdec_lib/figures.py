@@ -52,7 +52,10 @@ def speedup_by_lookahead(results: Results) -> Figure:
 
 def theory_against_measurement(results: Results) -> Figure:
     """Predicted against measured speed-up of every cell of Table 1, the prompt's forward left out, in each session."""
-    measured = [tables.table1(results, name) for name in ("table1", "table1_static")]
+    measured = [
+        tables.some(tables.table1(results, name).dropna(subset=["predicted", "decode_speed_up"]), name)
+        for name in ("table1", "table1_static")
+    ]
     figure, panels = _side_by_side([table["session"].iloc[0] for table in measured])
     for axes, table in zip(panels, measured, strict=True):
         sns.scatterplot(

@@ -22,7 +22,10 @@ class Journal:
 
     def read(self) -> None:
         """Take the entries from the file again."""
-        content = self.file.read_bytes() if self.file.exists() else b""
+        try:
+            content = self.file.read_bytes() if self.file.exists() else b""
+        except OSError as error:
+            raise ValueError(f"{self.file} can't be read ({error.strerror}): mend it, or move it away.") from error
         *lines, torn = content.split(b"\n")
         self._torn_at = len(content) - len(torn) if torn else None
         if torn:

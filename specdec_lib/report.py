@@ -52,7 +52,9 @@ def _section(title: str, compose_it: Callable[[Results], str], results: Results)
 
 
 def _head(results: Results) -> str:
-    profile, machine = results.profile, results.environment
+    profile, known = results.profile, results.environment
+    told = ("machine", "cores", "threads", "device", "torch", "transformers")
+    machine = {name: known.get(name, "unknown") for name in told}
     return f"""# Results
 
 Of the reproduction of "A Study of Speculative Decoding in Japanese" (Hayashizaki, Nose, Ito, 2024).
@@ -275,7 +277,10 @@ def _progress(results: Results) -> str:
     progress = results.progress()
     if (progress["done"] == progress["planned"]).all():
         return ""
-    rows = [[row.experiment, row.done, row.planned, f"{row.done / row.planned:.0%}"] for row in progress.itertuples()]
+    rows = [
+        [row.experiment, row.done, row.planned, f"{row.done / row.planned:.0%}" if row.planned else "–"]
+        for row in progress.itertuples()
+    ]
     reasons = [
         f"- {row.experiment}, {cell}: {reason}" for row in progress.itertuples() for cell, reason in row.failed.items()
     ]

@@ -25,6 +25,22 @@ class Key(TypedDict):
     max_new_tokens: Count
 
 
+class Failed(TypedDict):
+    environment: str
+    experiment: str
+    cell: str
+    reason: str
+    prompt: str
+    repeat: Count
+
+
+class Environment(TypedDict, total=False):
+    id: str
+    sources: dict[str, str]
+    facts: list[dict]
+    planned: dict[str, Count]
+
+
 class Generated(TypedDict):
     target: str
     draft: str | None
@@ -111,12 +127,24 @@ FORMS = {"forwards": Forward, "rounds": Round, "frequencies": Sampled, "ties": T
 
 def check_key(row: Mapping, number: int, file: Path) -> None:
     """Raise ValueError unless a row says what it is a measurement of."""
+    _check(row, Key, f"Line {number} of {file} is no row", "mend or delete that line")
+
+
+def check_failure(entry: Mapping, number: int, file: Path) -> None:
+    """Raise ValueError unless an entry says what failed, and why."""
+    _check(entry, Failed, f"Line {number} of {file} tells no failure", "mend or delete that line")
+
+
+def check_environment(name: str, environment: Mapping, file: Path) -> None:
+    """Raise ValueError unless an environment can be read."""
+    _check(environment, Environment, f"The environment {name!r} in {file} can't be read", "bring that file back")
+
+
+def _check(entry: Mapping, form: type, wrong: str, advice: str) -> None:
     try:
-        msgspec.convert(row, Key)
+        msgspec.convert(entry, form)
     except msgspec.ValidationError as error:
-        raise ValueError(
-            f"Line {number} of {file} is no row ({_sentence(error)}): mend or delete that line."
-        ) from error
+        raise ValueError(f"{wrong} ({_sentence(error)}): {advice}.") from error
 
 
 def check_rows(experiment: str, rows: Sequence[Mapping], file: Path) -> None:
