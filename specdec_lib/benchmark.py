@@ -10,6 +10,7 @@ from tqdm import tqdm
 from specdec_lib import xlsum
 from specdec_lib.decoders import Generation, SpeculativeDecoder
 from specdec_lib.paths import write
+from specdec_lib.profiles import MOST_REPEATS
 from specdec_lib.rouge import score
 
 
@@ -27,8 +28,8 @@ def run(
 
     options: of `generate`. Seconds are medians over repeats; rates are None where nothing was drafted.
     """
-    if repeats < 1:
-        raise ValueError(f"repeats must be at least 1, not {repeats}.")
+    if not 1 <= repeats <= MOST_REPEATS:
+        raise ValueError(f"repeats must be from 1 to {MOST_REPEATS:,}, not {repeats}.")
     prompts = [xlsum.prompt(article, decoder.target.tokenizer, max_text_tokens) for article in articles]
     for prompt in prompts:
         decoder.check(prompt, **options)

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -266,9 +267,12 @@ def _report(args: argparse.Namespace) -> None:
 def _decoder(args: argparse.Namespace):
     from specdec_lib import AutoregressiveDecoder, ModelDrafter, SpeculativeDecoder, load_model
 
+    pickled = args.pickled.split()
+    if unknown := set(pickled) - {args.target_model, args.draft_model}:
+        raise ValueError(f"{min(unknown)!r} is neither target nor draft: leave it out of --pickled.")
+
     def load(name: str):
-        pickled = name in args.pickled.split()
-        return load_model(name, args.attention, args.bits, args.device, pickled=pickled)
+        return load_model(name, args.attention, args.bits, args.device, pickled=name in pickled)
 
     if args.decode == "auto_regressive":
         return AutoregressiveDecoder(load(args.target_model), args.kv_cache)
@@ -295,8 +299,10 @@ def _wants_colour(choice: str) -> bool:
 def _check_writable(folder: Path, option: str = "--output-dir") -> None:
     """Raise ValueError, before anything is computed, for a folder that can't be written to or made."""
     nearest = next(path for path in [folder, *folder.absolute().parents] if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise ValueError(f"{folder} can't be written to: choose another {option}.")
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        raise ValueError(f"{folder} can't be written to: choose another {option}.") from error
 
 
 def _write_result(args: argparse.Namespace, text: str, generation) -> None:

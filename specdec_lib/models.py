@@ -1,5 +1,6 @@
 """The checkpoints by name, and how one is loaded."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def pick_device(device: str = "auto") -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind = device.split(":")[0]
-    if kind not in ("cpu", "cuda"):
+    if not re.fullmatch("(cpu|cuda)(:[0-9]{1,3})?", device):
         raise ValueError(f"device must be auto, cpu or cuda, not {device!r}.")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError("This machine has no CUDA device that PyTorch can use: choose device cpu or auto.")
@@ -204,6 +205,7 @@ def load_model(
         with _sentence(name, folder, "tokenizer"):
             tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
             tokenizer.decode(tokenizer("a", verbose=False).input_ids)  # a broken one may load and fail when it's used
+            _ = tokenizer.all_special_ids  # asks without end for an unknown token that isn't in the vocabulary
     if len(tokenizer.get_vocab()) <= len(tokenizer.added_tokens_decoder):
         raise ValueError(f"There is no vocabulary for the tokenizer of {name} in {folder}: put tokenizer.json there.")
     if attention == BETTERTRANSFORMER and not module._supports_attention_backend:

@@ -194,6 +194,6 @@ class Results:
         for row in self.rows:
             if row["environment"] not in self.environments:
                 raise ValueError(
-                    f"{self.rows_file} has rows of the environment {row['environment']}, which "
+                    f"{self.rows_file} has rows of the environment {row['environment']!r}, which "
                     f"{self.environments_file.name} doesn't know: bring that file back, or delete both."
                 )

@@ -203,10 +203,10 @@ def _check_row(row: Mapping[str, object], where: str) -> None:
             raise ValueError(f"{where} has a {column!r} with half of a surrogate pair: write the character whole.")
 
 
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _line(told: object) -> str:
+    return " ".join(str(told).split())[:200] or type(told).__name__
 
 
 def _check_split(split: str, known: list[str], name: str) -> None:
     if split not in known:
-        raise ValueError(f"{name} has no split {split!r}: choose {' or '.join(known)}.")
+        raise ValueError(f"{name} has no split {split!r}: choose {_line(' or '.join(known))}.")
