@@ -452,7 +452,7 @@ def rows(home):
 
 def test_any_rows_are_a_report_or_a_sentence(home, rows, tmp_path, monkeypatch, tried):
     random, faults, sections = Random(f"rows {SEED}"), [], dict(report.SECTIONS)
-    for number in range(220):
+    for number in range(180):
         experiment, damaged = _damaged_rows(random, rows)
         folder = _written(tmp_path / str(number), home / "results", damaged)
         readers = [title for title, read in READ_BY.items() if experiment in read]
@@ -475,7 +475,7 @@ def test_any_rows_are_a_report_or_a_sentence(home, rows, tmp_path, monkeypatch, 
 
 def test_any_rows_are_a_figure_or_a_sentence(home, rows, tmp_path, tried):
     random, faults = Random(f"figures {SEED}"), []
-    for number in range(40):
+    for number in range(30):
         experiment, damaged = _damaged_rows(random, rows)
         folder = _written(tmp_path / str(number), home / "results", damaged)
         name = random.choice([name for name in figures.ALL if name != "published_laws"])
