@@ -9,6 +9,8 @@ from tqdm import tqdm
 
 from specdec_lib import xlsum
 from specdec_lib.decoders import Generation, SpeculativeDecoder
+from specdec_lib.paths import write
+from specdec_lib.profiles import MOST_REPEATS
 from specdec_lib.rouge import score
 
 
@@ -26,20 +28,19 @@ def run(
 
     options: of `generate`. Seconds are medians over repeats; rates are None where nothing was drafted.
     """
-    if repeats < 1:
-        raise ValueError(f"repeats must be at least 1, not {repeats}.")
-    if output_dir:
-        output_dir.mkdir(parents=True, exist_ok=True)
+    if not 1 <= repeats <= MOST_REPEATS:
+        raise ValueError(f"repeats must be from 1 to {MOST_REPEATS:,}, not {repeats}.")
+    prompts = [xlsum.prompt(article, decoder.target.tokenizer, max_text_tokens) for article in articles]
+    for prompt in prompts:
+        decoder.check(prompt, **options)
     records = []
-    for number, article in enumerate(tqdm(articles, desc="articles", mininterval=1)):
-        prompt = xlsum.prompt(article, decoder.target.tokenizer, max_text_tokens)
+    for number, prompt in enumerate(tqdm(prompts, desc="articles", mininterval=1)):
         if warmup and number == 0:
             decoder.generate(prompt, **options)
         runs = [decoder.generate(prompt, **options) for _ in range(repeats)]
-        records.append(_record(article, prompt, runs))
+        records.append(_record(articles[number], prompt, runs))
         if output_dir:
-            file = output_dir / f"{number:03d}.json"
-            file.write_text(json.dumps(records[-1], ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            write(output_dir / f"{number:03d}.json", json.dumps(records[-1], ensure_ascii=False, indent=1) + "\n")
     return _means(records)
 
 

@@ -56,9 +56,8 @@ def comparisons_of(profile: Profile) -> Iterator[Comparison]:
     grid = [replace(plain, draft=d, n_lookahead=k) for d in p.drafts for k in p.lookaheads]
     replayed = [replace(cell, session="replayed", attention="sdpa") for cell in grid]
     static = [replace(cell, session="static", attention="sdpa") for cell in (plain, *grid)]
-    lookup = [
-        Cell(p.target, draft, True, k, "replayed") for draft in (None, p.drafts[0], p.draft) for k in p.lookaheads
-    ]
+    looking = dict.fromkeys((None, p.drafts[0], p.draft))
+    lookup = [Cell(p.target, draft, True, k, "replayed") for draft in looking for k in p.lookaheads]
     yield Comparison("quality", (Cell(p.target),), *counted, p.max_new_tokens)
     yield Comparison("acceptance", tuple(replayed), *counted, p.max_new_tokens)
     yield Comparison("rates", tuple(_rates(p)), *ours, p.timed_new_tokens)

@@ -5,13 +5,17 @@ import json
 import math
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0; 2 for bad input, with a sentence on stderr; 130 for Ctrl-C."""
+    """Run a command and return its exit code: 0; 2 for bad input, with a sentence on stderr; 130 for Ctrl-C.
+
+    1, with a sentence too, for an error that nobody thought of; SPECDEC_DEBUG=1 shows where it comes from.
+    """
     try:
         args = _parser().parse_args(argv)
         args.run(args)
@@ -26,6 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What is still in the buffer has no reader: send it nowhere, or Python complains about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        if os.environ.get("SPECDEC_DEBUG"):
+            raise
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"specdec: {told} (a fault of specdec's; SPECDEC_DEBUG=1 shows where it is)", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -41,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     generate = commands.add_parser("generate", help="continue a text", allow_abbrev=False)
     generate.add_argument("--input", "-i", required=True, metavar="TEXT", help='the text to continue; "-" reads stdin')
     _add_decoding_options(generate)
-    generate.add_argument("--output-dir", type=Path, metavar="DIR", help="write DIR/result.json, over an earlier one")
+    generate.add_argument(
+        "--output-dir", type=_folder, metavar="DIR", help="write DIR/result.json, over an earlier one"
+    )
     generate.add_argument("--trace", action="store_true", help="show what became of each drafted token")
     generate.add_argument(
         "--color",
@@ -61,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         "--warmup", action=argparse.BooleanOptionalAction, default=True, help="run once untimed before the clock starts"
     )
     _add_decoding_options(benchmark)
-    benchmark.add_argument("--output-dir", type=Path, metavar="DIR", help="also write one JSON file an article there")
+    benchmark.add_argument(
+        "--output-dir", type=_folder, metavar="DIR", help="also write one JSON file an article there"
+    )
     benchmark.add_argument("--speed", action="store_true", help="our decoders in turn with other libraries' instead")
     benchmark.add_argument("--profile", metavar="NAME", help="models and articles of --speed (mini)")
     benchmark.set_defaults(run=lambda args: _benchmark(args, benchmark))
@@ -77,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cluster", default="", metavar="ADDRESS", help='measure there: "local" GPUs, or a Dask scheduler')
     add("--pickled", default="", metavar="MODELS", help="models whose weights may be pickled, apart by spaces")
     add("--source", default="", metavar="FILE", help="a local copy of the articles, such as XL-Sum's archive")
-    add("--results", type=Path, metavar="DIR", help="where rows go (runs/PROFILE)")
+    add("--results", type=_folder, metavar="DIR", help="where rows go (runs/PROFILE)")
     add("--plan", action="store_true", help="say what would be measured, and stop")
     measure.set_defaults(run=_measure)
 
@@ -85,9 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(run=_models)
 
     report = commands.add_parser("report", help="write tables from results", allow_abbrev=False)
-    report.add_argument("--results", type=Path, metavar="DIR", help="where the results are (runs/mini)")
+    report.add_argument("--results", type=_folder, metavar="DIR", help="where the results are (runs/mini)")
     report.add_argument(
-        "--output", type=Path, metavar="DIR", help="where the report goes (the clone, or the current folder)"
+        "--output", type=_folder, metavar="DIR", help="where the report goes (the clone, or the current folder)"
     )
     report.set_defaults(run=_report)
     return parser
@@ -98,6 +112,14 @@ def _lookahead(value: str) -> int | str:
         return value if value == "auto" else int(value)
     except ValueError:
         raise argparse.ArgumentTypeError(f'give a whole number or "auto", not {value!r}') from None
+
+
+def _folder(value: str) -> Path:
+    from specdec_lib.paths import possible
+
+    if not value or not possible(value):
+        raise argparse.ArgumentTypeError("no folder can have this name")
+    return Path(value)
 
 
 def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
@@ -121,20 +143,15 @@ def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _generate(args: argparse.Namespace) -> None:
-    from specdec_lib import traces
-
     text = _input_text(args.input)
     if args.max_text_length < 1:
         raise ValueError(f"max_text_length must be at least 1, not {args.max_text_length}.")
     if args.output_dir:
         _check_writable(args.output_dir)
+    from specdec_lib import traces
+
     decoder = _decoder(args)
     prompt_ids = decoder.target.encode(text)
-    if len(prompt_ids) > args.max_text_length:
-        notice = (
-            f"only the first {args.max_text_length} of {len(prompt_ids)} input tokens are read (--max-text-length)."
-        )
-        print("specdec:", notice, file=sys.stderr)
     decoding = decoder.stream(
         prompt_ids[: args.max_text_length],
         args.max_new_tokens,
@@ -144,6 +161,11 @@ def _generate(args: argparse.Namespace) -> None:
         args.seed,
         args.trace,
     )
+    if len(prompt_ids) > args.max_text_length:
+        notice = (
+            f"only the first {args.max_text_length} of {len(prompt_ids)} input tokens are read (--max-text-length)."
+        )
+        print("specdec:", notice, file=sys.stderr)
     tokenizer = decoder.target.tokenizer
     if args.trace:
         trace = traces.TextTrace(tokenizer, _wants_colour(args.color))
@@ -163,12 +185,12 @@ def _generate(args: argparse.Namespace) -> None:
 
 
 def _benchmark(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    from specdec_lib import benchmark, xlsum
-
     if args.speed:
         return _speed(args, parser)
     if args.profile:
         raise ValueError("--profile chooses what --speed measures: add --speed, or leave --profile out.")
+    from specdec_lib import benchmark, xlsum
+
     articles = list(xlsum.load(args.source, n=args.articles))
     if args.output_dir:
         _check_writable(args.output_dir)
@@ -254,9 +276,12 @@ def _report(args: argparse.Namespace) -> None:
 def _decoder(args: argparse.Namespace):
     from specdec_lib import AutoregressiveDecoder, ModelDrafter, SpeculativeDecoder, load_model
 
+    pickled = args.pickled.split()
+    if unknown := set(pickled) - {args.target_model, args.draft_model}:
+        raise ValueError(f"{min(unknown)!r} is neither target nor draft: leave it out of --pickled.")
+
     def load(name: str):
-        pickled = name in args.pickled.split()
-        return load_model(name, args.attention, args.bits, args.device, pickled=pickled)
+        return load_model(name, args.attention, args.bits, args.device, pickled=name in pickled)
 
     if args.decode == "auto_regressive":
         return AutoregressiveDecoder(load(args.target_model), args.kv_cache)
@@ -283,8 +308,10 @@ def _wants_colour(choice: str) -> bool:
 def _check_writable(folder: Path, option: str = "--output-dir") -> None:
     """Raise ValueError, before anything is computed, for a folder that can't be written to or made."""
     nearest = next(path for path in [folder, *folder.absolute().parents] if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise ValueError(f"{folder} can't be written to: choose another {option}.")
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        raise ValueError(f"{folder} can't be written to: choose another {option}.") from error
 
 
 def _write_result(args: argparse.Namespace, text: str, generation) -> None:
@@ -307,14 +334,9 @@ def _write_result(args: argparse.Namespace, text: str, generation) -> None:
 
 
 def _write(file: Path, content: dict) -> None:
-    """Write JSON whole or not at all."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(".json.part")
-        unfinished.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(file)
-    except OSError as error:
-        raise ValueError(f"{file.name} can't be written to {file.parent}: {error.strerror}.") from error
+    from specdec_lib.paths import write
+
+    write(file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def _facts(folder: Path) -> tuple[str, str, str]:

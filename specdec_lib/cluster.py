@@ -106,7 +106,7 @@ class Cluster:
 def _connect(address: str, device: str) -> Client:
     try:
         client = Client(_local(device) if address == "local" else address, timeout=PATIENCE)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"No Dask scheduler answers at {address!r}: start one with `dask scheduler`, or give --cluster local."
         ) from error

@@ -252,13 +252,26 @@ class SpeculativeDecoder:
 
         chance: draws in place of a seed, for a proof that walks every branch.
         """
-        prompt_ids = self._prompt_ids(prompt, max_new_tokens)
-        sampling = Sampling(temperature, top_k, top_p)
+        prompt_ids, sampling = self.check(prompt, max_new_tokens, temperature, top_k, top_p, seed)
         if chance is None:
             workspace, done = self._workspace(sampling, seed), self._keep
         else:
             workspace, done = Workspace(self.target, self.open_session, self.drafter, sampling, chance), None
         return Decoding(workspace, self._lookahead(sampling), prompt_ids, max_new_tokens, trace, done)
+
+    def check(
+        self,
+        prompt: str | Sequence[int],
+        max_new_tokens: int = 128,
+        temperature: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> tuple[list[int], Sampling]:
+        """The prompt as token ids and how a token is drawn; ValueError where `generate` could not continue it."""
+        if not isinstance(seed, int) or not -(2**63) <= seed < 2**64:
+            raise ValueError(f"seed must be a whole number of at most 64 bits, not {seed!r}.")
+        return self._prompt_ids(prompt, max_new_tokens), Sampling(temperature, top_k, top_p)
 
     def _workspace(self, sampling: Sampling, seed: int) -> Workspace:
         if self._idle and self._idle[-1].sampling == sampling:

@@ -52,7 +52,10 @@ def speedup_by_lookahead(results: Results) -> Figure:
 
 def theory_against_measurement(results: Results) -> Figure:
     """Predicted against measured speed-up of every cell of Table 1, the prompt's forward left out, in each session."""
-    measured = [tables.table1(results, name) for name in ("table1", "table1_static")]
+    measured = [
+        tables.some(tables.table1(results, name).dropna(subset=["predicted", "decode_speed_up"]), name)
+        for name in ("table1", "table1_static")
+    ]
     figure, panels = _side_by_side([table["session"].iloc[0] for table in measured])
     for axes, table in zip(panels, measured, strict=True):
         sns.scatterplot(
@@ -210,6 +213,7 @@ def acceptance_by_place(results: Results) -> Figure:
     Places that fewer than 50 tokens reached are left out.
     """
     table = tables.acceptance_by_position(results).query("judged >= 50")
+    table = tables.some(table, "acceptance")
     figure, axes = plt.subplots(figsize=(6.4, 3.6))
     sns.lineplot(table, x="place", y="acceptance", hue="draft", marker="o", palette="viridis", ax=axes)
     axes.set(xlabel="place in the round / ラウンド内の位置", ylabel="accepted, of those judged / 採択率", ylim=(0, 1))

@@ -26,9 +26,7 @@ class Journal:
         try:
             content = self.file.read_bytes() if self.file.exists() else b""
         except OSError as error:
-            raise ValueError(
-                f"{self.file} can't be read ({error.strerror}): move it away or make it readable."
-            ) from error
+            raise ValueError(f"{self.file} can't be read ({error.strerror}): mend it, or move it away.") from error
         *lines, torn = content.split(b"\n")
         known, self._torn_at = self._torn_at, len(content) - len(torn) if torn else None
         if torn and self._torn_at != known:
@@ -38,6 +36,8 @@ class Journal:
     def _parse(self, number: int, line: bytes) -> dict:
         try:
             entry = json.loads(line)
+            if b"\\u" in line:  # half of a surrogate pair, which is no text, can hide behind it
+                json.dumps(entry, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             entry = None
         if isinstance(entry, dict):

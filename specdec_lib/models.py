@@ -1,5 +1,6 @@
 """The checkpoints by name, and how one is loaded."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from transformers.utils import logging
 
 from specdec_lib import weights
 from specdec_lib.attention import BETTERTRANSFORMER
-from specdec_lib.paths import DATA, RUNS
+from specdec_lib.paths import DATA, RUNS, possible
 
 EMBEDDED = ["mini-target", "mini-draft-1", "mini-draft-2", "mini-draft-3", "mini-draft-4", "mini-draft-5"]
 """The family that comes with the package, target first, drafts by rising size."""
@@ -127,7 +128,7 @@ def resolve(name: str) -> str:
         if (REPLICA[name] / "config.json").exists():
             return str(REPLICA[name])
         raise ValueError(f"{name} is not trained yet: run `python data/mini/train.py --sizes paper` in a clone first.")
-    if name and Path(name).is_dir():
+    if name and possible(name) and Path(name).is_dir():
         if (Path(name) / "config.json").exists():
             return name
         raise ValueError(f"The folder {name} holds no model: there is no config.json in it.")
@@ -144,7 +145,7 @@ def pick_device(device: str = "auto") -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind = device.split(":")[0]
-    if kind not in ("cpu", "cuda"):
+    if not re.fullmatch("(cpu|cuda)(:[0-9]{1,3})?", device):
         raise ValueError(f"device must be auto, cpu or cuda, not {device!r}.")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ValueError("This machine has no CUDA device that PyTorch can use: choose device cpu or auto.")
@@ -210,6 +211,8 @@ def load_model(
         weights.check_loaded(name, module, info)
         with _sentence(name, folder, "tokenizer"):
             tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+            tokenizer.decode(tokenizer("a", verbose=False).input_ids)  # a broken one may load and fail when it's used
+            _ = tokenizer.all_special_ids  # asks without end for an unknown token that isn't in the vocabulary
     if len(tokenizer.get_vocab()) <= len(tokenizer.added_tokens_decoder):
         raise ValueError(f"There is no vocabulary for the tokenizer of {name} in {folder}: put tokenizer.json there.")
     if attention == BETTERTRANSFORMER and not module._supports_attention_backend:

@@ -1,5 +1,7 @@
 """Where things lie: what comes with the package, and what a run writes."""
 
+import errno
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -13,6 +15,28 @@ HOME = _CLONE or Path.cwd()
 
 RUNS = HOME / "runs"
 """Measured rows and executed notebooks, a folder a profile."""
+
+
+def possible(path: str | Path) -> bool:
+    """Whether a file could have this name: it isn't too long, has no NUL in it and is no half of a surrogate pair."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    except ValueError:
+        return False
+    return True
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file whole or not at all, its folder too; ValueError, saying why, where that is impossible."""
+    unfinished = file.with_name(f"{file.name}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        raise ValueError(f"{file.name} can't be written to {file.parent}: {error.strerror}.") from error
 
 
 def output(profile: str) -> Path:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from specdec_lib.models import EMBEDDED, PAPER_SIZES
 
+MOST_REPEATS = 1_000
 ARTICLES = ("articles", "timed_articles", "own_articles")
 
 
@@ -30,10 +31,15 @@ class Profile:
     pickled: tuple[str, ...] = ()  # models whose weights may be pickled, as the user says by their names
 
     def limited(self, articles: int | None = None, repeats: int | None = None) -> "Profile":
-        """The same over the first articles alone, and so many times; None leaves it as it is. ValueError below 1."""
+        """The same over the first articles alone, and so many times; None leaves it as it is.
+
+        Raises ValueError below 1 and above MOST_REPEATS.
+        """
         for name, value in (("articles", articles), ("repeats", repeats)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        if repeats and repeats > MOST_REPEATS:
+            raise ValueError(f"repeats must be at most {MOST_REPEATS:,}, not {repeats}.")
         fewer = {name: min(getattr(self, name), articles or 10**9) for name in ARTICLES}
         return replace(self, **fewer, repeats=repeats or self.repeats)
 

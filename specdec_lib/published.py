@@ -149,7 +149,7 @@ def changed_texts(results: Results) -> pd.DataFrame:
     """
     frame = results.generations("bettertransformer")
     frame["decoding"] = frame["draft"].isna().map({True: "plain", False: "speculative"})
-    own = frame.query("attention == 'sdpa' and decoding == 'plain'").set_index("prompt")["token_ids"]
+    own = frame.query("attention == 'sdpa' and decoding == 'plain'").groupby("prompt")["token_ids"].first()
     frame["changed"] = frame["token_ids"] != frame["prompt"].map(own)
     rows = []
     for (attention, decoding), cell in frame.groupby(["attention", "decoding"], sort=False):

@@ -9,6 +9,7 @@ import pandas as pd
 from specdec_lib import certainty, explanation, figures, limit_report, markdown, speed_report, tables, verdicts
 from specdec_lib.markdown import brackets
 from specdec_lib.paths import DATA
+from specdec_lib.paths import write as write_file
 from specdec_lib.results import Missing, Results
 
 REFERENCES = DATA / "results"
@@ -31,7 +32,7 @@ def write(results: Results, out: Path) -> Path:
         except Missing:
             file.unlink(missing_ok=True)  # an earlier one shows other results
     path = out / "RESULTS.md"
-    path.write_text(compose(results), encoding="utf-8")
+    write_file(path, compose(results))
     return path
 
 
@@ -51,7 +52,9 @@ def _section(title: str, compose_it: Callable[[Results], str], results: Results)
 
 
 def _head(results: Results) -> str:
-    profile, machine = results.profile, results.environment
+    profile, known = results.profile, results.environment
+    told = ("machine", "cores", "threads", "device", "torch", "transformers")
+    machine = {name: known.get(name, "unknown") for name in told}
     return f"""# Results
 
 Of the reproduction of "A Study of Speculative Decoding in Japanese" (Hayashizaki, Nose, Ito, 2024).
@@ -274,7 +277,10 @@ def _progress(results: Results) -> str:
     progress = results.progress().query("planned > 0")
     if (progress["done"] == progress["planned"]).all():
         return ""
-    rows = [[row.experiment, row.done, row.planned, f"{row.done / row.planned:.0%}"] for row in progress.itertuples()]
+    rows = [
+        [row.experiment, row.done, row.planned, f"{row.done / row.planned:.0%}" if row.planned else "–"]
+        for row in progress.itertuples()
+    ]
     reasons = [
         f"- {row.experiment}, {cell}: {reason}" for row in progress.itertuples() for cell, reason in row.failed.items()
     ]

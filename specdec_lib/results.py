@@ -10,7 +10,7 @@ import pandas as pd
 
 from specdec_lib.journal import Journal
 from specdec_lib.lock import locked
-from specdec_lib.rows import check_key, check_rows
+from specdec_lib.rows import check_environment, check_failure, check_key, check_rows
 from specdec_lib.tasks import KEY, Failure
 
 
@@ -41,14 +41,17 @@ class Results:
     @property
     def environment(self) -> dict:
         """The environment whose rows are read."""
-        if not self.rows:
-            raise ValueError(f"There are no results in {self.folder}: run `bash reproduce.sh` first.")
-        return self.environments[self.environment_id or self.rows[-1]["environment"]]
+        here = self.environment_id or (self.rows[-1]["environment"] if self.rows else None)
+        if here not in self.environments:
+            raise Missing(f"There are no results in {self.folder}: run `bash reproduce.sh` first.")
+        return self.environments[here]
 
     @property
     def profile(self) -> str:
         """The name of the profile these rows belong to."""
-        return next(row["profile"] for row in self._here())
+        for row in self._here():
+            return row["profile"]
+        raise Missing(f"There are no results in {self.folder}: run `bash reproduce.sh` first.")
 
     @property
     def target(self) -> str:
@@ -172,6 +175,11 @@ class Results:
             return {}
         try:
             environments = json.loads(self.environments_file.read_bytes())
+            json.dumps(environments, ensure_ascii=False).encode()  # no half of a surrogate pair
+        except OSError as error:
+            raise ValueError(
+                f"{self.environments_file} can't be read ({error.strerror}): bring it back, or delete {self.folder}."
+            ) from error
         except (ValueError, RecursionError):
             environments = None
         if isinstance(environments, dict) and all(isinstance(stamp, dict) for stamp in environments.values()):
@@ -181,12 +189,16 @@ class Results:
         )
 
     def _check(self) -> None:
-        """Every row names itself and an environment that is known."""
+        """Every row names itself and an environment that is known, and every failure its cause."""
+        for name, environment in self.environments.items():
+            check_environment(name, environment, self.environments_file)
+        for number, entry in enumerate(self._failures.entries, 1):
+            check_failure(entry, number, self._failures.file)
         for number, row in enumerate(self.rows, 1):
             check_key(row, number, self.rows_file)
         for row in self.rows:
             if row["environment"] not in self.environments:
                 raise ValueError(
-                    f"{self.rows_file} has rows of the environment {row['environment']}, which "
+                    f"{self.rows_file} has rows of the environment {row['environment']!r}, which "
                     f"{self.environments_file.name} doesn't know: bring that file back, or delete both."
                 )

@@ -15,7 +15,7 @@ def rounds(results: Results) -> pd.DataFrame:
     frame = results.frame("rounds")
     forwards = frame["draft_seconds"] + frame["verify_seconds"]
     moving = (frame["draft_bytes"] + frame["verify_bytes"]) / frame["bandwidth"]
-    plain = frame[frame["n_lookahead"] == 0].set_index(["cell", "repeat"])["verify_seconds"]
+    plain = frame[frame["n_lookahead"] == 0].groupby(["cell", "repeat"])["verify_seconds"].first()
     token = pd.MultiIndex.from_frame(frame[["cell", "repeat"]]).map(plain)
     frame = frame.assign(
         c=(frame["draft_seconds"] / frame["n_lookahead"].where(frame["n_lookahead"] > 0) / token),

@@ -10,7 +10,7 @@ from msgspec import Meta
 Count = Annotated[int, Meta(ge=0, le=2**40)]
 Number = Annotated[float, Meta(ge=-1e300, le=1e300)]  # neither infinite nor NaN
 Time = Annotated[float, Meta(ge=0, le=1e9)]
-Elapsed = Annotated[float, Meta(gt=0, le=1e9)]
+Elapsed = Annotated[float, Meta(ge=1e-9, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Tokens = Annotated[list[Count], Meta(min_length=1)]
 
@@ -23,6 +23,22 @@ class Key(TypedDict):
     prompt: str
     repeat: Count
     max_new_tokens: Count
+
+
+class Failed(TypedDict):
+    environment: str
+    experiment: str
+    cell: str
+    reason: str
+    prompt: str
+    repeat: Count
+
+
+class Environment(TypedDict, total=False):
+    id: str
+    sources: dict[str, str]
+    facts: list[dict]
+    planned: dict[str, Count]
 
 
 class Generated(TypedDict):
@@ -58,7 +74,7 @@ class Round(TypedDict):
     session: str
     draft: str
     n_lookahead: Count
-    bandwidth: Annotated[float, Meta(gt=0, le=1e18)]
+    bandwidth: Annotated[float, Meta(ge=1, le=1e18)]
     draft_seconds: Time
     verify_seconds: Elapsed
     round_seconds: Elapsed
@@ -111,12 +127,24 @@ FORMS = {"forwards": Forward, "rounds": Round, "frequencies": Sampled, "ties": T
 
 def check_key(row: Mapping, number: int, file: Path) -> None:
     """Raise ValueError unless a row says what it is a measurement of."""
+    _check(row, Key, f"Line {number} of {file} is no row", "mend or delete that line")
+
+
+def check_failure(entry: Mapping, number: int, file: Path) -> None:
+    """Raise ValueError unless an entry says what failed, and why."""
+    _check(entry, Failed, f"Line {number} of {file} tells no failure", "mend or delete that line")
+
+
+def check_environment(name: str, environment: Mapping, file: Path) -> None:
+    """Raise ValueError unless an environment can be read."""
+    _check(environment, Environment, f"The environment {name!r} in {file} can't be read", "bring that file back")
+
+
+def _check(entry: Mapping, form: type, wrong: str, advice: str) -> None:
     try:
-        msgspec.convert(row, Key)
+        msgspec.convert(entry, form)
     except msgspec.ValidationError as error:
-        raise ValueError(
-            f"Line {number} of {file} is no row ({_sentence(error)}): mend or delete that line."
-        ) from error
+        raise ValueError(f"{wrong} ({_sentence(error)}): {advice}.") from error
 
 
 def check_rows(experiment: str, rows: Sequence[Mapping], file: Path) -> None:
@@ -125,13 +153,26 @@ def check_rows(experiment: str, rows: Sequence[Mapping], file: Path) -> None:
     for row in rows:
         try:
             msgspec.convert(row, form)
-            if form is Generated and not len(row["drafted"]) == len(row["accepted"]) == len(row["kinds"]):
-                raise msgspec.ValidationError("drafted, accepted and kinds differ in length")
+            if form is Generated and (wrong := _contradiction(row)):
+                raise msgspec.ValidationError(wrong)
         except msgspec.ValidationError as error:
             raise ValueError(
                 f"A row of {experiment} in {file} can't be read ({_sentence(error)}; cell {row['cell']!r}, prompt "
                 f"{row['prompt']!r}, repeat {row['repeat']}): delete it and measure it again with this version."
             ) from error
+
+
+def _contradiction(row: Mapping) -> str | None:
+    """What in a row of decoding does not go together."""
+    if not len(row["drafted"]) == len(row["accepted"]) == len(row["kinds"]):
+        return "drafted, accepted and kinds differ in length"
+    if (row["n_lookahead"] is None) != (row["draft"] is None and not row["lookup"]):
+        return "n_lookahead is there without a drafter, or a drafter without it"
+    if (row["seconds"] is None) != (row["prompt_seconds"] is None):
+        return "seconds and prompt_seconds are not there together"
+    if row["seconds"] is not None and row["prompt_seconds"] >= row["seconds"]:
+        return "prompt_seconds are no part of seconds"
+    return None
 
 
 def _sentence(error: Exception) -> str:

@@ -141,6 +141,8 @@ def _shapes(file: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
         if 8 + size + max((tensor["data_offsets"][1] for tensor in header.values()), default=0) != whole:
             raise ValueError(f"{file.name} is not as long as it says")
         for name, tensor in header.items():
+            if not all(type(size) is int and size >= 0 for size in tensor["shape"]):
+                raise ValueError(f"{name} has the shape {tensor['shape']}")
             yield name, tuple(tensor["shape"])
     else:
         for name, tensor in torch.load(file, map_location="meta", weights_only=True).items():

@@ -1,6 +1,7 @@
 """Articles to summarise: the embedded news set, the Japanese part of XL-Sum, or a local file of the same shape."""
 
 import json
+import re
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,10 +9,11 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from specdec_lib.paths import DATA
+from specdec_lib.paths import DATA, possible
 
 COLUMNS = ["id", "title", "summary", "text"]
 HUB_NAME = "csebuetnlp/xlsum"
@@ -44,7 +46,9 @@ def load(
     and an XL-Sum of other size than the study's.
     """
     if n is not None and (not isinstance(n, int) or n < 1):
-        raise ValueError(f"n must be a whole number of at least 1, or None for all rows, not {n}.")
+        raise ValueError(f"n must be a whole number of at least 1, or None for all rows, not {n!r}.")
+    if not isinstance(source, str | Path) or not isinstance(split, str):
+        raise ValueError(f"source and split must be text, not {source!r} and {split!r}.")
     if revision is not None and source != "hub":
         raise ValueError('A revision can be asked of source="hub" only: leave it out.')
     rows = _from_hub(split, revision) if source == "hub" else _from_file(Path(origin(source)), split)
@@ -107,18 +111,25 @@ def _hub_file(split: str, revision: str | None) -> tuple[str, Path, str]:
 
 
 def _from_file(file: Path, split: str) -> list[dict]:
-    if not file.is_file():
+    if not possible(file) or not file.is_file():
         raise ValueError(f'Unknown source {str(file)!r}: choose "embedded", "hub" or an existing file of JSON lines.')
     if file.name.endswith(".tar.bz2"):
         _check_split(split, list(ROWS), str(file))
         return _counted(_from_xlsum(file, split), split, str(file))
-    rows = _from_parquet(file) if file.suffix == ".parquet" else list(_rows(file.read_bytes(), str(file)))
+    rows = _from_parquet(file) if file.suffix == ".parquet" else list(_rows(_content(file), str(file)))
     if not rows:
         raise ValueError(f"{file} has no rows: give one JSON object a line, with {', '.join(COLUMNS)}.")
     chosen = [row for row in rows if str(row.get("split", split)) == split]
     if not chosen:
         _check_split(split, sorted({str(row["split"]) for row in rows}), str(file))
     return chosen
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file} can't be read ({error.strerror}): mend its permissions, or give a copy.") from error
 
 
 def _from_xlsum(file: Path, split: str) -> list[dict]:
@@ -130,7 +141,7 @@ def _from_xlsum(file: Path, split: str) -> list[dict]:
 def _from_parquet(file: Path) -> list[dict]:
     try:
         rows = pd.read_parquet(file).to_dict("records")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise ValueError(f"{file} is no parquet file ({_line(error)}): delete that copy and get it again.") from error
     for number, row in enumerate(rows, start=1):
         _check_row(row, f"{file}, row {number}")
@@ -174,8 +185,8 @@ def _rows(content: bytes, name: str) -> Iterator[dict]:
         where = f"{name}, line {number}"
         try:
             row = json.loads(line.decode("utf-8-sig"))
-        except ValueError as error:  # not JSON, or not UTF-8
-            raise ValueError(f"{where} is not JSON in UTF-8 ({error}): mend or delete it.") from error
+        except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested too deep
+            raise ValueError(f"{where} is not JSON in UTF-8 ({_line(error)}): mend or delete it.") from error
         if not isinstance(row, dict):
             raise ValueError(f"{where} is not a JSON object: give one with {', '.join(COLUMNS)}.")
         _check_row(row, where)
@@ -188,12 +199,14 @@ def _check_row(row: Mapping[str, object], where: str) -> None:
             raise ValueError(f"{where} lacks the column {column!r}: add it to every row.")
         if not isinstance(row[column], str):
             raise ValueError(f"{where} has a {column!r} that is not text: put it in quotes.")
+        if re.search("[\ud800-\udfff]", row[column]):
+            raise ValueError(f"{where} has a {column!r} with half of a surrogate pair: write the character whole.")
 
 
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _line(told: object) -> str:
+    return " ".join(str(told).split())[:200] or type(told).__name__
 
 
 def _check_split(split: str, known: list[str], name: str) -> None:
     if split not in known:
-        raise ValueError(f"{name} has no split {split!r}: choose {' or '.join(known)}.")
+        raise ValueError(f"{name} has no split {split!r}: choose {_line(' or '.join(known))}.")
