@@ -7,17 +7,12 @@ neither part is timed alone.
 from collections.abc import Iterable, Sequence
 from itertools import count, cycle
 from statistics import median
-from typing import TYPE_CHECKING
 
 import torch
 
 from specdec_lib.drafters import catch_up, models_of
 from specdec_lib.lookahead import Calibration
-from specdec_lib.sampling import GreedyChance, Sampling
 from specdec_lib.workspace import Workspace
-
-if TYPE_CHECKING:
-    from specdec_lib.decoders import SpeculativeDecoder
 
 REPEATS = 9
 LARGEST = 8  # tokens drafted in a round
@@ -25,15 +20,14 @@ CONTEXT = 256  # tokens of the text it is measured over
 
 
 class RoundTimer:
-    """Rounds of a decoder at temperature 0 over a given text, whatever the models say: no round depends on another.
+    """Rounds of a workspace over a given text, whatever the models say: no round depends on another.
 
-    prompt: what is read first; continuation: a token for each round to come.
+    context: tokens that fit; prompt: what is read first; continuation: a token for each round to come.
     """
 
-    def __init__(self, decoder: "SpeculativeDecoder", prompt: Sequence[int], continuation: Iterable[int]):
-        self.workspace = Workspace(decoder.target, decoder.open_session, decoder.drafter, Sampling(), GreedyChance())
+    def __init__(self, workspace: Workspace, context: float, prompt: Sequence[int], continuation: Iterable[int]):
+        self.workspace, self.context = workspace, context
         self.prompt, self.continuation = list(prompt), iter(continuation)
-        self.context = decoder.narrowest.context
         self.restart()
 
     def restart(self) -> None:
@@ -59,16 +53,16 @@ class RoundTimer:
         return proposed - began, ended - proposed
 
 
-def calibrate(decoder: "SpeculativeDecoder") -> Calibration:
-    """Measure a decoder's rounds with 0 to 8 drafted tokens, in turn, over a text of 256 tokens: about a second.
+def calibrate(workspace: Workspace, context: float) -> Calibration:
+    """Measure a workspace's rounds with 0 to 8 drafted tokens, in turn, over a text of 256 tokens: about a second.
 
     A model's rounds are measured where a lookup before it finds nothing, a lookup's where it finds all it may.
     """
-    half, vocab_size = decoder.narrowest.context / 2, decoder.target.vocab_size
+    half, vocab_size = context / 2, workspace.target.vocab_size
     ks = range(int(min(LARGEST, half)) + 1)
     prompt = [7919 * place % vocab_size for place in range(int(min(CONTEXT, half)))]
     new = (7919 * place % vocab_size for place in count(len(prompt)))
-    timer = RoundTimer(decoder, prompt, new if models_of(decoder.drafter) else cycle(prompt))
+    timer = RoundTimer(workspace, context, prompt, new if models_of(workspace.drafter) else cycle(prompt))
     for k in (*ks, *ks):  # warm up, and record
         timer.time(k)
     rounds = [[timer.time(k) for k in ks] for _ in range(REPEATS)]

@@ -254,9 +254,9 @@ class SpeculativeDecoder:
         """
         prompt_ids, sampling = self.check(prompt, max_new_tokens, temperature, top_k, top_p, seed)
         if chance is None:
-            workspace, done = self._workspace(sampling, seed), self._keep
+            workspace, done = self._kept_workspace(sampling, seed), self._keep
         else:
-            workspace, done = Workspace(self.target, self.open_session, self.drafter, sampling, chance), None
+            workspace, done = self.workspace(sampling, chance), None
         return Decoding(workspace, self._lookahead(sampling), prompt_ids, max_new_tokens, trace, done)
 
     def check(
@@ -273,13 +273,17 @@ class SpeculativeDecoder:
             raise ValueError(f"seed must be a whole number of at most 64 bits, not {seed!r}.")
         return self._prompt_ids(prompt, max_new_tokens), Sampling(temperature, top_k, top_p)
 
-    def _workspace(self, sampling: Sampling, seed: int) -> Workspace:
+    def workspace(self, sampling: Sampling, chance: Chance) -> Workspace:
+        """What one text needs while it is decoded."""
+        return Workspace(self.target, self.open_session, self.drafter, sampling, chance)
+
+    def _kept_workspace(self, sampling: Sampling, seed: int) -> Workspace:
         if self._idle and self._idle[-1].sampling == sampling:
             workspace = self._idle.pop()
             workspace.chance.restart(seed)
             return workspace
         chance = GreedyChance() if sampling.greedy else SeededChance(seed, self.target.device)
-        return Workspace(self.target, self.open_session, self.drafter, sampling, chance)
+        return self.workspace(sampling, chance)
 
     def _lookahead(self, sampling: Sampling) -> Lookahead:
         if self.n_lookahead != "auto":
@@ -290,7 +294,7 @@ class SpeculativeDecoder:
     def calibration(self) -> Calibration:
         """What `n_lookahead="auto"` chooses by: given, or measured when it is first asked for."""
         if self._calibration is None:
-            self._calibration = calibrate(self)
+            self._calibration = calibrate(self.workspace(Sampling(), GreedyChance()), self.narrowest.context)
         return self._calibration
 
     def _keep(self, workspace: Workspace) -> None:

@@ -20,7 +20,7 @@ from specdec_lib.graphs import Repeated
 from specdec_lib.lab import Lab
 from specdec_lib.models import LanguageModel
 from specdec_lib.profiles import Profile
-from specdec_lib.sampling import GreedyChance
+from specdec_lib.sampling import GreedyChance, Sampling
 from specdec_lib.sessions import SESSIONS, Session
 from specdec_lib.tasks import Task
 
@@ -91,7 +91,8 @@ class Round:
         written = profile.timed_new_tokens if session == "uncached" else profile.max_new_tokens
         self.prompt = middle + middle[: written // 2]
         decoder = SpeculativeDecoder(self.target, ModelDrafter(self.draft), max(profile.lookaheads), session=session)
-        self.whole = RoundTimer(decoder, self.prompt, cycle(self.prompt))
+        workspace = decoder.workspace(Sampling(), GreedyChance())
+        self.whole = RoundTimer(workspace, decoder.narrowest.context, self.prompt, cycle(self.prompt))
         self.forwards = [Forwards(SESSIONS[session](model), self.prompt) for model in (self.target, self.draft)]
         for k in (PLAIN, *profile.lookaheads):  # warm up
             self.measure(k)
