@@ -18,49 +18,25 @@ _HOMES = {
     "PromptLookupDrafter": "drafters",
     "SpeculativeDecoder": "decoders",
     "Step": "decoders",
-    "Study": "study",
+    "Study": "measuring.study",
     "load_model": "models",
     "parameters": "notebook",
 }
-_MODULES = [
-    "calibration",
-    "decoders",
-    "drafters",
-    "enumeration",
-    "experiments",
-    "figures",
-    "forwards",
-    "frequencies",
-    "models",
-    "notebook",
-    "paths",
-    "peers",
-    "profiles",
-    "published",
-    "report",
-    "results",
-    "rouge",
-    "round_tables",
-    "rounds",
-    "sampling",
-    "sessions",
-    "speed",
-    "speed_report",
-    "speed_tables",
-    "tables",
-    "theory",
-    "ties",
-    "traces",
-    "xlsum",
-]
-__all__ = [*_HOMES, *_MODULES]
+_MODULES = {
+    "": """calibration decoders drafters enumeration figures models notebook paths profiles report results rouge
+        sampling sessions tables theory traces xlsum""",
+    "measuring.": "experiments forwards frequencies peers rounds speed ties",
+    "reporting.": "published round_tables speed_report speed_tables verdicts",
+}
+_PLACES = {name: place for place, names in _MODULES.items() for name in names.split()}
+__all__ = [*_HOMES, *_PLACES]
 
 
 def __getattr__(name: str):
     if name in _HOMES:
         return getattr(import_module(f"specdec_lib.{_HOMES[name]}"), name)
-    if name in _MODULES:
-        return import_module(f"specdec_lib.{name}")
+    if name in _PLACES:
+        return import_module(f"specdec_lib.{_PLACES[name]}{name}")
     raise AttributeError(f"module 'specdec_lib' has no attribute {name!r}")
 
 

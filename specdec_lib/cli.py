@@ -214,7 +214,8 @@ def _benchmark(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Non
 
 
 def _speed(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
-    from specdec_lib import Study, speed_report
+    from specdec_lib import Study
+    from specdec_lib.reporting import speed_report
 
     of_speed = ("speed", "profile", "device")
     others = [name for name, value in vars(args).items() if name not in of_speed and value != parser.get_default(name)]

@@ -10,9 +10,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from specdec_lib import published, round_tables, speed_tables, tables
+from specdec_lib import tables
+from specdec_lib.measuring.ways import UNTRAINED
+from specdec_lib.reporting import published, round_tables, speed_tables
 from specdec_lib.results import Results
-from specdec_lib.ways import UNTRAINED
 
 OURS, PAPER = "this run / この実行", "paper (RTX 3090) / 論文"
 

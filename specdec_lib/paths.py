@@ -4,10 +4,10 @@ import errno
 import os
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
-_CLONE = _PACKAGE.parent if (_PACKAGE.parent / "reproduce.sh").exists() else None
+PACKAGE = Path(__file__).parent
+_CLONE = PACKAGE.parent if (PACKAGE.parent / "reproduce.sh").exists() else None
 
-DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent / "data"
+DATA = PACKAGE / "data" if (PACKAGE / "data").is_dir() else PACKAGE.parent / "data"
 """The embedded models, the news set and the published tables: in the wheel, or beside the package in a clone."""
 
 HOME = _CLONE or Path.cwd()

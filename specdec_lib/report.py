@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from specdec_lib import certainty, explanation, figures, limit_report, markdown, speed_report, tables, verdicts
-from specdec_lib.markdown import brackets
+from specdec_lib import figures, tables
 from specdec_lib.paths import DATA
 from specdec_lib.paths import write as write_file
+from specdec_lib.reporting import certainty, explanation, limit_report, markdown, speed_report, verdicts
+from specdec_lib.reporting.markdown import brackets
 from specdec_lib.results import Missing, Results
 
 REFERENCES = DATA / "results"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from specdec_lib.journal import Journal
-from specdec_lib.lock import locked
-from specdec_lib.rows import check_environment, check_failure, check_key, check_rows
-from specdec_lib.tasks import KEY, Failure
+from specdec_lib.measuring.journal import Journal
+from specdec_lib.measuring.lock import locked
+from specdec_lib.measuring.rows import check_environment, check_failure, check_key, check_rows
+from specdec_lib.measuring.tasks import KEY, Failure
 
 
 class Missing(ValueError):

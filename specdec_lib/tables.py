@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from specdec_lib import round_tables, theory
-from specdec_lib.bootstrap import interval, pooled
+from specdec_lib import theory
 from specdec_lib.paths import DATA
+from specdec_lib.reporting import round_tables
+from specdec_lib.reporting.bootstrap import interval, pooled
 from specdec_lib.results import Missing, Results
 
 

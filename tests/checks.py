@@ -12,7 +12,7 @@ from transformers.modeling_outputs import CausalLMOutput
 from specdec_lib import ModelDrafter, SpeculativeDecoder
 from specdec_lib.drafters import FirstDrafter, PromptLookupDrafter
 from specdec_lib.enumeration import decoder_law, merged_law, target_law
-from specdec_lib.frequencies import compare
+from specdec_lib.measuring.frequencies import compare
 from specdec_lib.models import as_language_model
 from specdec_lib.sampling import Sampling
 

@@ -8,11 +8,11 @@ import sys
 from itertools import count
 
 from specdec_lib import Study
-from specdec_lib.journal import Journal
-from specdec_lib.lock import locked
+from specdec_lib.measuring.journal import Journal
+from specdec_lib.measuring.lock import locked
 
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["specdec_lib.study"])
+FORKED.set_forkserver_preload(["specdec_lib.measuring.study"])
 
 
 def started(work, *arguments):

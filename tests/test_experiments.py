@@ -4,19 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from specdec_lib import (
-    ModelDrafter,
-    SpeculativeDecoder,
-    Study,
-    parameters,
-    published,
-    report,
-    round_tables,
-    rounds,
-    speed,
-    tables,
-)
+from specdec_lib import ModelDrafter, SpeculativeDecoder, Study, parameters, report, tables
+from specdec_lib.measuring import rounds, speed
 from specdec_lib.profiles import Profile
+from specdec_lib.reporting import published, round_tables
 from specdec_lib.results import Results
 
 TINY = Profile(

@@ -8,7 +8,8 @@ from conftest import perturbed, tiny_module
 from fragile import fragile, set_fault
 from miniature import but_for_time, profile_over, save_articles, save_models
 
-from specdec_lib import Study, report, rounds, speed
+from specdec_lib import Study, report
+from specdec_lib.measuring import rounds, speed
 from specdec_lib.results import Results
 
 FEW = ["quality", "acceptance", "table1"]

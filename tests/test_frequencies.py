@@ -8,8 +8,9 @@ import pytest
 import torch
 from conftest import perturbed, tiny_module
 
-from specdec_lib import Study, drafters, frequencies, sampling, tables, workspace
-from specdec_lib.frequencies import Case, Remembered, compare, exact_law, measure
+from specdec_lib import Study, drafters, sampling, tables, workspace
+from specdec_lib.measuring import frequencies
+from specdec_lib.measuring.frequencies import Case, Remembered, compare, exact_law, measure
 from specdec_lib.models import as_language_model
 from specdec_lib.profiles import QUICK
 from specdec_lib.results import Results

@@ -23,9 +23,11 @@ import pytest
 from malformed import VALUES, WORDS, bytes_of, safetensors_of, value_of
 from test_cli import save_model
 
-from specdec_lib import Study, bootstrap, figures, load_model, parameters, report, rounds, speed, tables, xlsum
+from specdec_lib import Study, figures, load_model, parameters, report, tables, xlsum
 from specdec_lib.cli import main
+from specdec_lib.measuring import rounds, speed
 from specdec_lib.profiles import Profile
+from specdec_lib.reporting import bootstrap
 from specdec_lib.results import Results
 
 ENOUGH = 2_000
@@ -215,7 +217,7 @@ def test_any_words_are_a_sentence_or_a_result(command, count, home, few, capfd, 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "tcp://", "\x00", "\ud800", "tls://127.0.0.1:1"])
 def test_a_cluster_that_is_none_is_a_sentence(address, capfd, monkeypatch, tried):
-    cluster = pytest.importorskip("specdec_lib.cluster")
+    cluster = pytest.importorskip("specdec_lib.measuring.cluster")
     monkeypatch.setattr(cluster, "PATIENCE", 0.2)
     tried["cluster"] += 1
     assert not _run(["measure", "--profile", "quick", "--plan", "--cluster", address, "--results", "r"], capfd)

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from specdec_lib.journal import Journal
+from specdec_lib.measuring.journal import Journal
 
 ENTRIES = [{"number": number, "text": "要約" * 40} for number in range(6)]
 

@@ -10,7 +10,7 @@ from miniature import but_for_time, study_in
 from processes import measure, measure_until, started, write_on
 
 from specdec_lib import Study
-from specdec_lib.journal import Journal
+from specdec_lib.measuring.journal import Journal
 from specdec_lib.results import Results
 
 KILLS, TORN = 50, 12

@@ -9,7 +9,7 @@ from miniature import study_in
 from processes import FORKED, hold, measure, started
 
 from specdec_lib import Study
-from specdec_lib.lock import locked
+from specdec_lib.measuring.lock import locked
 from specdec_lib.results import Results
 
 

@@ -12,7 +12,8 @@ from hub import CONVERTED, Hub, serving
 from huggingface_hub import constants
 from transformers import AutoTokenizer, GPTNeoXConfig, GPTNeoXForCausalLM
 
-from specdec_lib import Study, ties
+from specdec_lib import Study
+from specdec_lib.measuring import ties
 from specdec_lib.models import PAPER, PAPER_SIZES, resolve
 from specdec_lib.paths import DATA
 from specdec_lib.profiles import PAPER as PROFILE

@@ -5,9 +5,10 @@ from logging import getLogger
 import pytest
 from conftest import CONTEXT, perturbed, tiny_module
 
-from specdec_lib import AutoregressiveDecoder, peers
+from specdec_lib import AutoregressiveDecoder
+from specdec_lib.measuring import peers
+from specdec_lib.measuring.peers import ASSISTANT_SETTINGS, Peers
 from specdec_lib.models import as_language_model
-from specdec_lib.peers import ASSISTANT_SETTINGS, Peers
 
 PROMPTS = [[3, 5, 7, 11, last] for last in range(3)]
 STRATEGIES = [("auto", None), ("composite-g4", None), ("bandit", 1), ("bandit", 3)]

@@ -10,9 +10,9 @@ from test_results import ROW
 
 from specdec_lib import Study, load_model, xlsum
 from specdec_lib.cli import main
+from specdec_lib.measuring.rows import check_rows
 from specdec_lib.profiles import QUICK
 from specdec_lib.results import Results
-from specdec_lib.rows import check_rows
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from specdec_lib.bootstrap import interval, pooled
+from specdec_lib.measuring.sources import versions_of
+from specdec_lib.measuring.stamp import environment
 from specdec_lib.profiles import QUICK
+from specdec_lib.reporting.bootstrap import interval, pooled
 from specdec_lib.results import Results
-from specdec_lib.sources import versions_of
-from specdec_lib.stamp import environment
 
 ROW = {
     "environment": "e1",

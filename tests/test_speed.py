@@ -5,12 +5,14 @@ from dataclasses import asdict
 
 import pytest
 
-from specdec_lib import Study, profiles, speed, speed_report, speed_tables
+from specdec_lib import Study, profiles
 from specdec_lib.cli import main
-from specdec_lib.peers import has_flashspec
+from specdec_lib.measuring import speed
+from specdec_lib.measuring.peers import has_flashspec
+from specdec_lib.measuring.ways import Way, ways
 from specdec_lib.profiles import QUICK
+from specdec_lib.reporting import speed_report, speed_tables
 from specdec_lib.results import Results
-from specdec_lib.ways import Way, ways
 
 ONE = QUICK.limited(articles=1, repeats=1)
 TOKENS = 5
@@ -161,7 +163,7 @@ def test_the_section_shows_every_way_and_its_settings(results):
 
 
 def test_the_command_shows_what_is_measured_already(study, monkeypatch, capsys):
-    monkeypatch.setattr("specdec_lib.study.RUNS", study.results.folder.parent)
+    monkeypatch.setattr("specdec_lib.measuring.study.RUNS", study.results.folder.parent)
     monkeypatch.setitem(profiles.PROFILES, "quick", ONE)
     before = study.results.rows_file.read_bytes()
     assert main(["benchmark", "--speed", "--profile", "quick", "--device", "cpu"]) == 0

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from specdec_lib import stamp
-from specdec_lib.stamp import environment, facts, gpu_facts
+from specdec_lib.measuring import stamp
+from specdec_lib.measuring.stamp import environment, facts, gpu_facts
 
 
 @pytest.fixture

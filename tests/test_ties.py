@@ -5,7 +5,8 @@ import torch
 from conftest import perturbed, tiny_module, word_tokenizer
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-from specdec_lib import AutoregressiveDecoder, Study, load_model, tables, ties
+from specdec_lib import AutoregressiveDecoder, Study, load_model, tables
+from specdec_lib.measuring import ties
 from specdec_lib.models import as_language_model
 from specdec_lib.profiles import QUICK
 from specdec_lib.results import Results

@@ -1,14 +1,14 @@
 """Every experiment of a profile by name, in the order of the notebooks."""
 
-from specdec_lib.cells import comparisons_of
-from specdec_lib.forwards import Forwards
-from specdec_lib.frequencies import Frequencies
-from specdec_lib.grid import Grid
-from specdec_lib.lab import Lab
-from specdec_lib.rounds import Rounds
-from specdec_lib.speed import Speed
-from specdec_lib.tasks import Experiment
-from specdec_lib.ties import Ties
+from specdec_lib.measuring.cells import comparisons_of
+from specdec_lib.measuring.forwards import Forwards
+from specdec_lib.measuring.frequencies import Frequencies
+from specdec_lib.measuring.grid import Grid
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.rounds import Rounds
+from specdec_lib.measuring.speed import Speed
+from specdec_lib.measuring.tasks import Experiment
+from specdec_lib.measuring.ties import Ties
 
 
 def experiments_of(lab: Lab) -> dict[str, Experiment]:

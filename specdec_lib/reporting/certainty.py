@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from specdec_lib import markdown, tables
+from specdec_lib import tables
+from specdec_lib.reporting import markdown
 from specdec_lib.results import Results
 
 

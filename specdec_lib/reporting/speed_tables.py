@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from specdec_lib import tables
-from specdec_lib.bootstrap import interval
+from specdec_lib.measuring.ways import UNTRAINED
+from specdec_lib.reporting.bootstrap import interval
 from specdec_lib.results import Results
-from specdec_lib.ways import UNTRAINED
 
 SETTINGS = ["library", "method", "drafter", "draft", "n_lookahead", "session"]
 

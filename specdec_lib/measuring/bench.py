@@ -6,9 +6,9 @@ from itertools import groupby
 import torch
 
 from specdec_lib.decoders import AutoregressiveDecoder
-from specdec_lib.experiments import experiments_of
-from specdec_lib.lab import Lab
-from specdec_lib.tasks import Failure, Task
+from specdec_lib.measuring.experiments import experiments_of
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.tasks import Failure, Task
 
 
 class Bench:

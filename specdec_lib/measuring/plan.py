@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from statistics import fmean
 
-from specdec_lib.tasks import Task
+from specdec_lib.measuring.tasks import Task
 
 TYPICAL_TOKENS = 64  # of a summary
 BRIEF = 0.05  # seconds of what doesn't decode

@@ -1,7 +1,8 @@
 """RESULTS.md's section "What the published tables show": the finding, its evidence and its limits."""
 
-from specdec_lib import markdown, published, tables
-from specdec_lib.markdown import brackets
+from specdec_lib import tables
+from specdec_lib.reporting import markdown, published
+from specdec_lib.reporting.markdown import brackets
 from specdec_lib.results import Results
 
 

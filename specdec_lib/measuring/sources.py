@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from specdec_lib import hub, xlsum
+from specdec_lib.measuring.stamp import file_version
 from specdec_lib.models import resolve
 from specdec_lib.profiles import Profile
-from specdec_lib.stamp import file_version
 
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from specdec_lib import tables, theory
-from specdec_lib.bootstrap import interval, pooled
+from specdec_lib.reporting.bootstrap import interval, pooled
 from specdec_lib.results import Results
 
 

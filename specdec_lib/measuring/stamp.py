@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from specdec_lib.paths import HOME
+from specdec_lib.paths import HOME, PACKAGE
 
 MEASURING_MODULES = [
     "sampling",
@@ -30,15 +30,15 @@ MEASURING_MODULES = [
     "decoders",
     "attention",
     "models",
-    "cells",
-    "grid",
-    "forwards",
-    "rounds",
-    "frequencies",
-    "ties",
-    "peers",
-    "ways",
-    "speed",
+    "measuring/cells",
+    "measuring/grid",
+    "measuring/forwards",
+    "measuring/rounds",
+    "measuring/frequencies",
+    "measuring/ties",
+    "measuring/peers",
+    "measuring/ways",
+    "measuring/speed",
     "xlsum",
     "rouge",
 ]
@@ -51,7 +51,7 @@ def code_version() -> str:
     """A hash of the modules that decode and measure: editing any other file voids no result."""
     digest = hashlib.sha256()
     for module in MEASURING_MODULES:
-        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
+        digest.update((PACKAGE / f"{module}.py").read_bytes())
     return digest.hexdigest()[:12]
 
 

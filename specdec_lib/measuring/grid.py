@@ -7,14 +7,14 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from specdec_lib.cells import Cell, Comparison
 from specdec_lib.decoders import AutoregressiveDecoder, Generation, SpeculativeDecoder
 from specdec_lib.drafters import Drafter, FirstDrafter, ModelDrafter, PromptLookupDrafter
-from specdec_lib.lab import Lab
+from specdec_lib.measuring.cells import Cell, Comparison
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.tasks import Task
 from specdec_lib.models import LanguageModel
 from specdec_lib.rouge import score
 from specdec_lib.sessions import CachedSession, ReplayedSession
-from specdec_lib.tasks import Task
 
 
 class Grid:

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm import tqdm
 
-from specdec_lib.bench import Bench
-from specdec_lib.lab import Lab
+from specdec_lib.measuring.bench import Bench
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.plan import Pace, duration
+from specdec_lib.measuring.sources import revisions_in, versions_of
+from specdec_lib.measuring.stamp import environment
+from specdec_lib.measuring.tasks import Failure, Task
 from specdec_lib.models import pick_device
 from specdec_lib.paths import RUNS
-from specdec_lib.plan import Pace, duration
 from specdec_lib.profiles import Profile, profile_named
 from specdec_lib.results import Results
-from specdec_lib.sources import revisions_in, versions_of
-from specdec_lib.stamp import environment
-from specdec_lib.tasks import Failure, Task
 
 if TYPE_CHECKING:
-    from specdec_lib.cluster import Cluster
+    from specdec_lib.measuring.cluster import Cluster
 
 
 class Study(Lab):
@@ -166,6 +166,6 @@ def _by_reason(failures: list[Failure]) -> dict[str, dict[str, None]]:
 def _cluster(address: str, *setup) -> "Cluster":
     if find_spec("distributed") is None:
         raise ValueError("cluster needs Dask, which is not installed: `pip install '.[cluster]'` adds it.")
-    from specdec_lib.cluster import Cluster
+    from specdec_lib.measuring.cluster import Cluster
 
     return Cluster(address, *setup)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from specdec_lib.decoders import AutoregressiveDecoder, SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
-from specdec_lib.lab import Lab
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.tasks import Task
 from specdec_lib.models import LanguageModel
 from specdec_lib.sessions import CachedSession
-from specdec_lib.tasks import Task
 
 ARTICLES = {32: 24, 16: 24, 8: 6, 4: 6}  # by bits: quantized layers are slow on a CPU
 NEW_TOKENS = 32

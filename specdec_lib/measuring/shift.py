@@ -8,8 +8,8 @@ from queue import Empty, Queue
 
 from distributed import Client
 
-from specdec_lib import worker as there
-from specdec_lib.tasks import Failure, Task
+from specdec_lib.measuring import worker as there
+from specdec_lib.measuring.tasks import Failure, Task
 
 DEATHS = 3
 """Workers that a task may bring down before it is given up."""

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from specdec_lib import markdown, round_tables, tables
+from specdec_lib import tables
+from specdec_lib.reporting import markdown, round_tables
 from specdec_lib.results import Results
 
 TIMED = {"table1_uncached": "uncached", "table1": "cached", "table1_static": "static"}

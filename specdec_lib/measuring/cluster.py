@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from distributed import Client, LocalCluster
 
-from specdec_lib import worker as there
-from specdec_lib.experiments import experiments_of
-from specdec_lib.lab import Lab
+from specdec_lib.measuring import worker as there
+from specdec_lib.measuring.experiments import experiments_of
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.shift import Shift
+from specdec_lib.measuring.sources import revisions_in
+from specdec_lib.measuring.tasks import Failure, Task
 from specdec_lib.profiles import Profile
-from specdec_lib.shift import Shift
-from specdec_lib.sources import revisions_in
-from specdec_lib.tasks import Failure, Task
 
 PATIENCE = 60.0
 """Seconds in which a scheduler, its first worker and any worker's environment must be there."""

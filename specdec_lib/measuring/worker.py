@@ -6,14 +6,14 @@ from functools import cache
 
 import torch
 
-from specdec_lib.bench import Bench
-from specdec_lib.devices import held
-from specdec_lib.lab import Lab
+from specdec_lib.measuring.bench import Bench
+from specdec_lib.measuring.devices import held
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.sources import revisions_in
+from specdec_lib.measuring.stamp import environment
+from specdec_lib.measuring.tasks import Failure, Task
 from specdec_lib.models import pick_device
 from specdec_lib.profiles import Profile
-from specdec_lib.sources import revisions_in
-from specdec_lib.stamp import environment
-from specdec_lib.tasks import Failure, Task
 
 
 @dataclass(frozen=True)

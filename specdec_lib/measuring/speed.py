@@ -11,12 +11,12 @@ import torch
 from specdec_lib.clock import now
 from specdec_lib.decoders import AutoregressiveDecoder, SpeculativeDecoder
 from specdec_lib.drafters import Drafter, FirstDrafter, ModelDrafter, PromptLookupDrafter
-from specdec_lib.lab import Lab
 from specdec_lib.lookahead import Calibration
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.peers import Decode, Peers, has_flashspec
+from specdec_lib.measuring.tasks import Task
+from specdec_lib.measuring.ways import UNTRAINED, Way, ways
 from specdec_lib.models import LanguageModel
-from specdec_lib.peers import Decode, Peers, has_flashspec
-from specdec_lib.tasks import Task
-from specdec_lib.ways import UNTRAINED, Way, ways
 
 ARTICLES, REPEATS = 24, 2  # at most: every way takes its turn on each
 NEW_TOKENS = 64

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from specdec_lib import markdown, speed_tables
-from specdec_lib.markdown import brackets
+from specdec_lib.reporting import markdown, speed_tables
+from specdec_lib.reporting.markdown import brackets
 from specdec_lib.results import Results
 
 HEAD = ["library", "method", "draft", "k", "session", "ms a token", "over generate", "same text"]

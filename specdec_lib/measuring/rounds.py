@@ -17,12 +17,12 @@ from specdec_lib.clock import now
 from specdec_lib.decoders import SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
 from specdec_lib.graphs import Repeated
-from specdec_lib.lab import Lab
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.tasks import Task
 from specdec_lib.models import LanguageModel
 from specdec_lib.profiles import Profile
 from specdec_lib.sampling import GreedyChance, Sampling
 from specdec_lib.sessions import SESSIONS, Session
-from specdec_lib.tasks import Task
 
 REPEATS, LIKE = 5, 5
 BUFFER = 2**29  # bytes that are read to measure a bandwidth: more than a processor's cache holds

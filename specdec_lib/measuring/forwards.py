@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from specdec_lib.clock import now
-from specdec_lib.lab import Lab
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.tasks import Task
 from specdec_lib.sessions import SESSIONS, Session
-from specdec_lib.tasks import Task
 
 REPEATS = 15
 MEASURED = ("cached", "static")

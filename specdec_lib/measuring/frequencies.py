@@ -10,12 +10,12 @@ from torch import Tensor
 
 from specdec_lib.decoders import SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
-from specdec_lib.lab import Lab
+from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.tasks import Task
 from specdec_lib.models import LanguageModel
 from specdec_lib.profiles import Profile
 from specdec_lib.sampling import Sampling
 from specdec_lib.sessions import CachedSession, UncachedSession
-from specdec_lib.tasks import Task
 
 SMALLEST_EXPECTED = 5.0
 """Outcomes expected less often are pooled, so that the chi-square law holds for the statistic."""

@@ -1,0 +1,1 @@
+"""What is made of measured rows: statistics, tables and the sections of RESULTS.md. Knows results, never a model."""
