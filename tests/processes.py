@@ -1,13 +1,16 @@
 """Real processes that measure into a folder, forked from one that has everything imported, so that they start fast."""
 
+import fcntl
 import multiprocessing
 import os
 import resource
 import signal
 import sys
+import time
 from itertools import count
 
 from specdec_lib import Study
+from specdec_lib.measuring.devices import held
 from specdec_lib.measuring.journal import Journal
 from specdec_lib.measuring.lock import locked
 
@@ -57,3 +60,11 @@ def write_on(file, text):
     journal = Journal(file)
     for number in count(len(journal.entries)):
         journal.append({"number": number, "text": text})
+
+
+def hold_device(file, times):
+    """Hold the processor so many times, and a lock of another file meanwhile, which must be free; else exit code 1."""
+    for _ in range(times):
+        with held("cpu"), file.open("a") as witness:
+            fcntl.flock(witness, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(0.001)

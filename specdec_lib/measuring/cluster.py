@@ -2,11 +2,12 @@
 
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster
 
 from specdec_lib.measuring import worker as there
 from specdec_lib.measuring.experiments import experiments_of
@@ -32,14 +33,19 @@ class Cluster:
     def __init__(self, address: str, profile: Profile, device: str, seed: int, sources: Mapping[str, str]):
         self._setup = there.Setup(profile, device, seed, tuple(sources.items()))
         self._client = _connect(address, device)
-        self._environments = {worker: self._ask(worker) for worker in self._workers()}
+        self._environments: dict[str, dict | None] = {}
+        self._asked: dict[str, tuple[Future, float]] = {}  # workers whose environment is awaited, and until when
+        self._survey()
+        while self._asked:
+            time.sleep(0.01)
+            self._survey()
         ids = Counter(stamp["id"] for stamp in self._environments.values() if stamp)
         if not ids:
             raise ValueError(f"No worker of the cluster {address} can measure: see above, and start it anew.")
         usual = ids.most_common(1)[0][0]
         self.environment = next(stamp for stamp in self._environments.values() if stamp and stamp["id"] == usual)
-        for worker, stamp in self._environments.items():
-            self._explain(worker, stamp)
+        for worker in self._environments:
+            self._explain(worker)
         kind = "cpu" if self.environment["device"] == "cpu" else "cuda"
         self.experiments = experiments_of(Lab(profile, kind, seed, revisions_in(dict(sources))))
 
@@ -59,7 +65,8 @@ class Cluster:
         shift = Shift(self._client, self._setup, self.environment["id"], tasks)
         try:
             while shift.left:
-                self._survey()
+                for worker in self._survey():
+                    self._explain(worker)
                 for worker in self._fit():
                     shift.employ(worker)
                 yield from shift.finished(timeout=1.0)
@@ -70,37 +77,46 @@ class Cluster:
         here = self.environment["id"]
         return [worker for worker, stamp in self._environments.items() if stamp and stamp["id"] == here]
 
-    def _survey(self) -> None:
-        """Ask new workers for their environment, and forget those that are gone."""
+    def _survey(self) -> list[str]:
+        """Ask new workers for their environment, and forget those that are gone; the workers that have answered now."""
         present = self._workers()
         for worker in present:
-            if worker not in self._environments:
-                self._environments[worker] = self._ask(worker)
-                self._explain(worker, self._environments[worker])
-        self._environments = {worker: self._environments[worker] for worker in present}
+            if worker not in self._environments and worker not in self._asked:
+                future = self._client.submit(there.environment_of, self._setup, workers=[worker], pure=False)
+                self._asked[worker] = future, time.monotonic() + PATIENCE
+        self._asked = {worker: asked for worker, asked in self._asked.items() if worker in present}
+        answered = [
+            worker for worker, (future, until) in self._asked.items() if future.done() or time.monotonic() > until
+        ]
+        for worker in answered:
+            self._environments[worker] = _answer(worker, self._asked.pop(worker)[0])
+        self._environments = {worker: stamp for worker, stamp in self._environments.items() if worker in present}
+        return answered
 
     def _workers(self) -> list[str]:
         if self._client.status != "running":
             raise ValueError("The Dask scheduler can't be reached any more: start it and run the same command again.")
-        return sorted(self._client.scheduler_info(n_workers=-1)["workers"])
+        return sorted(self._client.scheduler_info(n_workers=-1).get("workers", ()))
 
-    def _ask(self, worker: str) -> dict | None:
-        """A worker's environment; None, with a notice, where it can't tell."""
-        try:
-            return self._client.submit(there.environment_of, self._setup, workers=[worker], pure=False).result(PATIENCE)
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            print(f"{worker} can't measure ({type(error).__name__}: {reason}) and is left out.", file=sys.stderr)
-            return None
-
-    def _explain(self, worker: str, stamp: dict | None) -> None:
+    def _explain(self, worker: str) -> None:
         """Say why a worker is left out, where it is."""
+        stamp = self._environments[worker]
         if stamp is None or stamp["id"] == self.environment["id"]:
             return
         shared = [name for name in self.environment if name not in ("id", "facts")]
         other = [name for name in shared if stamp[name] != self.environment[name]]
         why = "; ".join(f"its {name} is {stamp[name]} and not {self.environment[name]}" for name in other)
         print(f"{worker} is left out, as its rows could not stand beside the others': {why}.", file=sys.stderr)
+
+
+def _answer(worker: str, future: Future) -> dict | None:
+    """A worker's environment; None, with a notice, where it can't tell."""
+    try:
+        return future.result(timeout=5)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        print(f"{worker} can't measure ({type(error).__name__}: {reason}) and is left out.", file=sys.stderr)
+        return None
 
 
 def _connect(address: str, device: str) -> Client:

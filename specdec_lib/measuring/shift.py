@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import groupby
 from queue import Empty, Queue
 
@@ -12,12 +12,16 @@ from specdec_lib.measuring import worker as there
 from specdec_lib.measuring.tasks import Failure, Task
 
 DEATHS = 3
-"""Workers that a task may bring down before it is given up."""
+"""Workers that a task, or the warm-up of its cell, may bring down before it is given up."""
 LOOK = 2.0  # seconds between two looks whether a worker is still there
 
 
+class _Lost(Exception):
+    """The worker is gone."""
+
+
 class Shift:
-    """The tasks of one run. A thread for each worker takes a block and hands it over, task by task.
+    """The tasks of one run. A thread for each worker takes a block, has it warmed up, and hands it over task by task.
 
     A worker that is lost costs the task it was at: what is left of its block goes to another.
     """
@@ -27,7 +31,8 @@ class Shift:
         self.left = len(tasks)
         self._blocks = deque(list(block) for _, block in groupby(tasks, key=lambda task: (task.experiment, task.block)))
         self._outcomes: Queue[dict | Failure] = Queue()
-        self._deaths: Counter[Task] = Counter()
+        self._deaths: Counter[Hashable] = Counter()
+        self._given_up: dict[Hashable, str] = {}  # tasks, and cells as (experiment, cell)
         self._employed: set[str] = set()
         self._over = threading.Event()
 
@@ -52,34 +57,42 @@ class Shift:
         self._over.set()
 
     def _work(self, worker: str) -> None:
+        warm: set[Hashable] = set()
         try:
             while not self._over.is_set():
                 try:
                     block = deque(self._blocks.popleft())
                 except IndexError:
                     return
-                if not self._finish(worker, block):
+                try:
+                    self._finish(worker, block, warm)
+                except _Lost:
                     self._blocks.appendleft(list(block))
                     return
         finally:
             self._employed.discard(worker)
 
-    def _finish(self, worker: str, block: deque[Task]) -> bool:
-        """Measure a block to its end; False, with what is left in it, where the worker was lost."""
-        to_warm_up = tuple(block)
+    def _finish(self, worker: str, block: deque[Task], warm: set[Hashable]) -> None:
+        """Measure a block to its end; `_Lost`, with what is left in it, where the worker was lost."""
+        for task in block:
+            cell = (task.experiment, task.cell)
+            if cell not in warm and cell not in self._given_up:
+                self._ask(worker, there.warm_up, task, cell)
+                warm.add(cell)
         while block:
-            outcome = self._ask(worker, block[0], to_warm_up)
-            if outcome is None:
-                return False
-            self._outcomes.put(outcome)
+            self._outcomes.put(self._outcome(worker, block[0]))
             block.popleft()
-            to_warm_up = ()
-        return True
 
-    def _ask(self, worker: str, task: Task, to_warm_up: tuple[Task, ...]) -> dict | Failure | None:
-        """The outcome of a task on a worker; None where it was lost meanwhile."""
-        arguments = (self._setup, self._environment_id, task, to_warm_up)
-        future = self._client.submit(there.measure, *arguments, workers=[worker], pure=False, retries=0)
+    def _outcome(self, worker: str, task: Task) -> dict | Failure:
+        for known in (task, (task.experiment, task.cell)):
+            if known in self._given_up:
+                return Failure(task, self._given_up[known])
+        return self._ask(worker, there.measure, task, task)
+
+    def _ask(self, worker: str, work: Callable, task: Task, blamed: Hashable) -> dict | Failure | None:
+        """What the work on a task returns; `_Lost` where the worker was lost meanwhile, which is then blamed."""
+        arguments = (self._setup, self._environment_id, task)
+        future = self._client.submit(work, *arguments, workers=[worker], pure=False, retries=0)
         while not self._over.is_set():
             try:
                 return future.result(timeout=LOOK)
@@ -90,11 +103,13 @@ class Shift:
                 if self._is_there(worker):  # no loss of the worker: what it answered can't be had
                     return Failure(task, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
             future.cancel(force=True)
-            self._deaths[task] += 1
-            if self._deaths[task] < DEATHS:
-                return None
-            return Failure(task, f"the worker that measured it died, {DEATHS} times")
-        return None
+            self._deaths[blamed] += 1
+            if self._deaths[blamed] == DEATHS:
+                self._given_up[blamed] = f"the worker that measured it died, {DEATHS} times"
+            break
+        raise _Lost
 
     def _is_there(self, worker: str) -> bool:
-        return worker in self._client.scheduler_info(n_workers=-1)["workers"]
+        return worker in self._client.scheduler_info(n_workers=-1).get(
+            "workers", ()
+        )  # none where the scheduler is gone

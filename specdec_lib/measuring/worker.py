@@ -1,6 +1,5 @@
 """What runs on a worker of a cluster."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,13 +30,16 @@ def environment_of(setup: Setup) -> dict:
     return environment(pick_device(setup.device), torch.get_num_threads(), setup.seed, dict(setup.sources))
 
 
-def measure(setup: Setup, environment_id: str, task: Task, block: Sequence[Task]) -> dict | Failure:
-    """The outcome of a task, on a device that nothing else of ours uses meanwhile; its block is warmed up before."""
+def warm_up(setup: Setup, environment_id: str, task: Task) -> None:
+    """Do for a task's cell what must not be timed."""
     with held(pick_device(setup.device).split(":")[0]) as device:
-        bench = _bench(setup, environment_id, device)
-        for other in block:
-            bench.warm_up(other)
-        return bench.outcome(task)
+        _bench(setup, environment_id, device).warm_up(task)
+
+
+def measure(setup: Setup, environment_id: str, task: Task) -> dict | Failure:
+    """The outcome of a task, on a device that nothing else of ours uses meanwhile."""
+    with held(pick_device(setup.device).split(":")[0]) as device:
+        return _bench(setup, environment_id, device).outcome(task)
 
 
 def token_seconds(setup: Setup, environment_id: str) -> dict[str, float]:
