@@ -22,11 +22,11 @@ class Profile:
     own_articles: int  # timed in tables that the paper doesn't have
     repeats: int
     lookaheads: tuple[int, ...]
-    uncached_lookaheads: tuple[int, ...]  # of Table 1 again in the paper's own session, where table1_session is another
+    uncached_lookaheads: tuple[int, ...]  # of Table 1 in the paper's own session, which takes longest
+    uncached_repeats: int
     frozen_lookaheads: tuple[int, ...]  # timed with the draft's context frozen, in the paper's own session
     max_new_tokens: int
     timed_new_tokens: int  # where a whole summary would take too long: everything uncached, quantization, rates
-    table1_session: str
     draws: int  # sampled texts a case, for `frequencies`
     pickled: tuple[str, ...] = ()  # models whose weights may be pickled, as the user says by their names
 
@@ -41,7 +41,8 @@ class Profile:
         if repeats and repeats > MOST_REPEATS:
             raise ValueError(f"repeats must be at most {MOST_REPEATS:,}, not {repeats}.")
         fewer = {name: min(getattr(self, name), articles or 10**9) for name in ARTICLES}
-        return replace(self, **fewer, repeats=repeats or self.repeats)
+        again = min(self.uncached_repeats, repeats or self.uncached_repeats)
+        return replace(self, **fewer, repeats=repeats or self.repeats, uncached_repeats=again)
 
     def trusting(self, pickled: str) -> "Profile":
         """The same, where the models named, apart by spaces, may have pickled weights. ValueError for other names."""
@@ -64,10 +65,10 @@ MINI = Profile(
     repeats=2,
     lookaheads=(1, 3, 5, 7),
     uncached_lookaheads=(1, 3),
+    uncached_repeats=1,
     frozen_lookaheads=(3, 7),
     max_new_tokens=128,
     timed_new_tokens=24,
-    table1_session="cached",
     draws=20_000,
 )
 QUICK = Profile(
@@ -82,10 +83,10 @@ QUICK = Profile(
     repeats=2,
     lookaheads=(1, 3, 5, 7),
     uncached_lookaheads=(1, 3),
+    uncached_repeats=1,
     frozen_lookaheads=(3, 7),
     max_new_tokens=64,
     timed_new_tokens=12,
-    table1_session="cached",
     draws=1_000,
 )
 PAPER = Profile(
@@ -99,11 +100,11 @@ PAPER = Profile(
     own_articles=100,
     repeats=5,
     lookaheads=(1, 3, 5, 7),
-    uncached_lookaheads=(),
+    uncached_lookaheads=(1, 3, 5, 7),
+    uncached_repeats=5,
     frozen_lookaheads=(3, 5, 7),
     max_new_tokens=128,
     timed_new_tokens=128,
-    table1_session="uncached",
     draws=20_000,
 )
 REPLICA = replace(
@@ -114,9 +115,10 @@ REPLICA = replace(
     draft="replica-29M",
     source="embedded",
     articles=100,
-    timed_articles=100,
+    timed_articles=24,
     own_articles=24,
     repeats=2,
+    uncached_repeats=2,
 )
 """Stand-ins of the paper's sizes, trained by `data/mini/train.py --sizes paper` where there is a GPU and no hub."""
 

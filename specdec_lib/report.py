@@ -83,8 +83,6 @@ prompt*. *Same text*: the share of outputs that equal plain decoding's, token fo
 
 
 def _table1_uncached(results: Results) -> str:
-    if "table1_uncached" not in results.environment.get("planned", ["table1_uncached"]):
-        return ""
     again = tables.table1(results, "table1_uncached")
     return f"""\
 Without a cache and with eager attention, as the published table was measured; {again["timed_articles"].iloc[0]}

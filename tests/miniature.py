@@ -46,10 +46,10 @@ def profile_over(target: str, drafts: tuple[str, ...], source: str, articles: in
         repeats=1,
         lookaheads=(1, 3),
         uncached_lookaheads=(1,),
+        uncached_repeats=1,
         frozen_lookaheads=(3,),
         max_new_tokens=12,
         timed_new_tokens=4,
-        table1_session="cached",
         draws=50,
     )
     return replace(profile, **others)

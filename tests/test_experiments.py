@@ -22,10 +22,10 @@ TINY = Profile(
     repeats=1,
     lookaheads=(1, 3, 7),
     uncached_lookaheads=(1, 3),
+    uncached_repeats=1,
     frozen_lookaheads=(3,),
     max_new_tokens=16,
     timed_new_tokens=4,
-    table1_session="cached",
     draws=200,
 )
 

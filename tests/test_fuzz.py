@@ -81,10 +81,10 @@ def _profile(folder, target, draft, **other):
             "source": str(folder / "articles.jsonl"),
             "lookaheads": (1, 3),
             "uncached_lookaheads": (1, 3),
+            "uncached_repeats": 1,
             "frozen_lookaheads": (3,),
             "max_new_tokens": 8,
             "timed_new_tokens": 4,
-            "table1_session": "cached",
             **numbers,
             **other,
         }

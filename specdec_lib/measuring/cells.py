@@ -49,9 +49,8 @@ class Comparison:
 def comparisons_of(profile: Profile) -> Iterator[Comparison]:
     """Every comparison of a profile, in the order of the notebooks."""
     p = profile
-    repeated, once = (p.timed_articles, p.repeats), (p.timed_articles, 1)
     ours, counted = (p.own_articles, p.repeats), (p.articles, 1)
-    plain = Cell(p.target, session=p.table1_session, attention="sdpa" if p.table1_session == "cached" else "eager")
+    plain = Cell(p.target)
     paper_setting = replace(plain, session="uncached", attention="eager")
     grid = [replace(plain, draft=d, n_lookahead=k) for d in p.drafts for k in p.lookaheads]
     replayed = [replace(cell, session="replayed", attention="sdpa") for cell in grid]
@@ -61,10 +60,11 @@ def comparisons_of(profile: Profile) -> Iterator[Comparison]:
     yield Comparison("quality", (Cell(p.target),), *counted, p.max_new_tokens)
     yield Comparison("acceptance", tuple(replayed), *counted, p.max_new_tokens)
     yield Comparison("rates", tuple(_rates(p)), *ours, p.timed_new_tokens)
-    yield Comparison("table1", (plain, *grid), *repeated, p.max_new_tokens)
-    if p.uncached_lookaheads:
-        again = [replace(paper_setting, draft=d, n_lookahead=k) for d in p.drafts for k in p.uncached_lookaheads]
-        yield Comparison("table1_uncached", (paper_setting, *again), *once, p.timed_new_tokens)
+    yield Comparison("table1", (plain, *grid), *ours, p.max_new_tokens)
+    as_published = [replace(paper_setting, draft=d, n_lookahead=k) for d in p.drafts for k in p.uncached_lookaheads]
+    yield Comparison(
+        "table1_uncached", (paper_setting, *as_published), p.timed_articles, p.uncached_repeats, p.timed_new_tokens
+    )
     yield Comparison("table1_static", tuple(static), *ours, p.max_new_tokens)
     yield Comparison("lookup", tuple(lookup), *counted, p.max_new_tokens)
     timed = [replace(cell, session="static") for cell in lookup]
@@ -75,7 +75,7 @@ def comparisons_of(profile: Profile) -> Iterator[Comparison]:
         replace(paper_setting, draft=d, n_lookahead=k, context="frozen") for d in p.drafts for k in p.frozen_lookaheads
     ]
     yield Comparison("table1_frozen", (paper_setting, *timed), p.own_articles, 1, p.timed_new_tokens)
-    yield Comparison("table2", tuple(_combinations(p)), *repeated, p.timed_new_tokens)
+    yield Comparison("table2", tuple(_combinations(p)), p.timed_articles, p.repeats, p.timed_new_tokens)
     yield Comparison("bettertransformer", tuple(_as_published(p)), *counted, p.timed_new_tokens)
     yield Comparison("quantization", tuple(_quantized(p)), *ours, p.timed_new_tokens)
 

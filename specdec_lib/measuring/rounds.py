@@ -75,8 +75,7 @@ class Rounds:
 
 def timed(profile: Profile) -> dict[str, tuple[int, ...]]:
     """The look-aheads that rounds are timed at, by session."""
-    uncached = profile.lookaheads if profile.table1_session == "uncached" else profile.uncached_lookaheads
-    return {"uncached": uncached, "cached": profile.lookaheads, "static": profile.lookaheads}
+    return {"uncached": profile.uncached_lookaheads, "cached": profile.lookaheads, "static": profile.lookaheads}
 
 
 class Round:
