@@ -70,6 +70,8 @@ class Repeated:
         length = self.session.length
         try:
             self._recorded[key] = recording = Recording(self, work, n, inputs)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             warnings.warn(f"Rounds are not recorded, as recording failed: {error}", RuntimeWarning, stacklevel=2)
             self.record = None

@@ -70,7 +70,7 @@ def test_every_experiment_from_the_hub_and_again_without_a_network(paper_hub, tm
     assert all("13M" in cell for cells in failed["failed"] for cell in cells)
     sources = study.environment["sources"]
     assert sources["409M-xlsum-sft"].startswith("u-hyszk/japanese-gpt-neox-409M-xlsum-sft@")
-    assert sources["hub"].startswith(f"{HUB_NAME}@{CONVERTED}@")
+    assert sources["articles"].startswith(f"{HUB_NAME}@{CONVERTED}@")
     row = study.results.frame("table1_uncached").dropna(subset="draft").iloc[0]
     assert sources[row["draft"]] == f"{resolve(row['draft'])}@{row['draft_revision']}"
 

@@ -11,6 +11,10 @@ from specdec_lib.measuring.lab import Lab
 from specdec_lib.measuring.tasks import Failure, Task
 
 
+class DeviceLost(ValueError):
+    """The GPU can't be used by this process any more."""
+
+
 class Bench:
     """Measures the tasks of a lab's experiments. The same code runs alone and as a worker of a cluster.
 
@@ -42,6 +46,7 @@ class Bench:
             for task in together:
                 self.warm_up(task)
             yield from map(self.outcome, together)
+        self._start_anew()
 
     def outcome(self, task: Task) -> dict | Failure:
         """The row of one task, or why there is none."""
@@ -50,6 +55,7 @@ class Bench:
             return Failure(task, reason)
         measured = self._attempt(task, self._measure)
         if isinstance(measured, Failure):
+            self._check_device()
             return measured
         return {
             "environment": self.environment_id,
@@ -68,6 +74,7 @@ class Bench:
         if cell not in self._given_up:
             failed = self._attempt(task, self._warm_up)
             if isinstance(failed, Failure):
+                self._check_device()
                 self._given_up[cell] = failed.reason
 
     def _warm_up(self, task: Task) -> None:
@@ -89,15 +96,25 @@ class Bench:
                 return Failure(task, _reason(error))
         try:  # here the first error is gone, and what its frames held
             self._start_anew()
+            self.lab.unload()
             return work(task)
         except Exception as error:
             return Failure(task, _reason(error))
 
     def _start_anew(self) -> None:
-        """Let go of all models, and of the experiments that hold some, wherever those are known by name."""
+        """Let go of what experiments keep, such as sessions, wherever they are known by name."""
         self.experiments.update(experiments_of(self.lab))
         self._warm = set()
-        self.lab.unload()
+
+    def _check_device(self) -> None:
+        """Raise DeviceLost where a GPU answers no more, as all tasks to come would fail at once."""
+        if self.lab.device.startswith("cuda"):
+            try:
+                torch.zeros(1, device=self.lab.device).item()
+            except RuntimeError as error:
+                raise DeviceLost(
+                    f"{self.lab.device} answers no more ({_reason(error)}): run the same command again, which goes on."
+                ) from error
 
 
 def _lacks_memory(error: BaseException | None) -> bool:
@@ -106,6 +123,8 @@ def _lacks_memory(error: BaseException | None) -> bool:
         isinstance(error, torch.OutOfMemoryError | MemoryError)
         or "not enough memory" in str(error)
         or "can't allocate memory" in str(error)
+        or "CUDA error: out of memory" in str(error)
+        or "ALLOC_FAILED" in str(error)
         or _lacks_memory(error.__cause__)
     )
 

@@ -16,6 +16,9 @@ from specdec_lib.models import LanguageModel
 from specdec_lib.rouge import score
 from specdec_lib.sessions import CachedSession, ReplayedSession
 
+WARM_UP = 24
+"""New tokens before a cell is timed: enough for every shape of round to be recorded where rounds are."""
+
 
 class Grid:
     """A comparison as an experiment: article by article, so that a run that is stopped leaves balanced tables."""
@@ -23,7 +26,8 @@ class Grid:
     def __init__(self, lab: Lab, comparison: Comparison):
         self.lab, self.comparison, self.name = lab, comparison, comparison.name
         self._decoder = cache(self._build)
-        self._drafted: tuple = (None, None)  # the last draft and article, and its logits along the text
+        self._text: tuple = (None, None)  # the last article, and logits that make its greedy text certain
+        self._drafted: tuple = (None, None)  # the last draft and article, and its logits along that text
 
     def tasks(self) -> Iterator[Task]:
         comparison = self.comparison
@@ -45,7 +49,7 @@ class Grid:
         if cell.session == "replayed":
             self._target(cell), self._draft(cell)
         else:
-            self._decode(cell, article, min(8, task.max_new_tokens))
+            self._decode(cell, article, min(WARM_UP, task.max_new_tokens))
 
     def measure(self, task: Task) -> dict:
         cell, number = task.work
@@ -92,10 +96,7 @@ class Grid:
 
     def _replaying(self, cell: Cell, article: int) -> SpeculativeDecoder:
         """A decoder whose target and draft answer from one forward each over the target's own greedy text."""
-        target, model = self._target(cell), None
-        text = self._greedy_text(article)
-        beyond = [text[-1]] * (cell.n_lookahead + 1)  # read where a round drafts past the end, and never kept
-        certain = torch.nn.functional.one_hot(torch.tensor(text[1:] + beyond), target.vocab_size).to(target.device)
+        target, model, certain = self._target(cell), None, self._certain_logits(article)
         if cell.draft:
             drafted = self._draft_logits(cell, article)
             model = ModelDrafter(self._draft(cell), lambda _: ReplayedSession(drafted), cell.context)
@@ -109,6 +110,16 @@ class Grid:
             plain = self._decode(Cell(self.lab.profile.target), article, self.lab.profile.max_new_tokens)
             self.lab.greedy_tokens[name] = plain.token_ids
         return self.lab.prompts[article] + self.lab.greedy_tokens[name]
+
+    def _certain_logits(self, article: int) -> Tensor:
+        """1 at each token that follows in prompt and greedy text, and rows for rounds that look past the end."""
+        if self._text[0] != article:
+            target, text = self.lab.model(self.lab.profile.target), self._greedy_text(article)
+            following = text[1:] + text[-1:] * (max(self.lab.profile.lookaheads) + 1)
+            certain = torch.zeros(len(following), target.vocab_size, dtype=torch.int8, device=target.device)
+            certain[range(len(following)), following] = 1
+            self._text = article, certain
+        return self._text[1]
 
     def _draft_logits(self, cell: Cell, article: int) -> Tensor:
         """The draft's logits along prompt and greedy text, and as many rows again for rounds that look past the end."""

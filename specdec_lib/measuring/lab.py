@@ -7,6 +7,7 @@ from functools import cache, cached_property
 import torch
 
 from specdec_lib import xlsum
+from specdec_lib.measuring.sources import ARTICLES
 from specdec_lib.models import LanguageModel, load_model
 from specdec_lib.profiles import Profile
 
@@ -42,7 +43,7 @@ class Lab:
     def articles(self) -> list[dict]:
         """The articles of the largest experiment: id, title, summary, text."""
         source = self.profile.source
-        articles = list(xlsum.load(source, n=self.profile.articles, revision=self.revisions.get(source)))
+        articles = list(xlsum.load(source, n=self.profile.articles, revision=self.revisions.get(ARTICLES)))
         if len({article["id"] for article in articles}) < len(articles):
             raise ValueError(f"Articles of {source} share an id, by which results know them: give each its own.")
         return articles

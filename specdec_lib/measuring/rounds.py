@@ -85,10 +85,8 @@ class Round:
         attention = "eager" if session == "uncached" else "sdpa"
         self.target, self.draft = (lab.model(name, attention) for name in (lab.profile.target, draft))
         profile = lab.profile
-        shortest_first = sorted(lab.prompts[: profile.timed_articles], key=len)
-        middle = shortest_first[len(shortest_first) // 2]
         written = profile.timed_new_tokens if session == "uncached" else profile.max_new_tokens
-        self.prompt = middle + middle[: written // 2]
+        self.prompt = lab.prompts[0] + lab.prompts[0][: written // 2]
         decoder = SpeculativeDecoder(self.target, ModelDrafter(self.draft), max(profile.lookaheads), session=session)
         workspace = decoder.workspace(Sampling(), GreedyChance())
         self.whole = RoundTimer(workspace, decoder.narrowest.context, self.prompt, cycle(self.prompt))

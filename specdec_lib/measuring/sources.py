@@ -1,5 +1,6 @@
 """Which version of each model and of the articles is measured: the hash of a file, or the commit on the hub."""
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,7 +9,9 @@ from specdec_lib.measuring.stamp import file_version
 from specdec_lib.models import resolve
 from specdec_lib.profiles import Profile
 
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+ARTICLES = "articles"
+CHECKPOINT = ("*.safetensors", "pytorch_model*.bin", "config.json", "tokenizer.json")
+"""The files that make a local checkpoint what it is."""
 
 
 def versions_of(profile: Profile, before: Iterable[dict] = ()) -> dict[str, str]:
@@ -19,10 +22,7 @@ def versions_of(profile: Profile, before: Iterable[dict] = ()) -> dict[str, str]
     """
     known = {name: version for environment in before for name, version in environment.get("sources", {}).items()}
     versions = {name: _model(name, known.get(name)) for name in (profile.target, *profile.drafts)}
-    source = profile.source
-    if source == "hub":
-        return {**versions, source: known.get(source) or f"{xlsum.HUB_NAME}@{xlsum.revision(source)}"}
-    return {**versions, source: file_version(Path(xlsum.origin(source)))}
+    return {**versions, ARTICLES: _articles(profile.source, known.get(ARTICLES))}
 
 
 def revisions_in(versions: dict[str, str]) -> dict[str, str]:
@@ -33,8 +33,16 @@ def revisions_in(versions: dict[str, str]) -> dict[str, str]:
 def _model(name: str, known: str | None) -> str:
     source = resolve(name)
     if Path(source).is_dir():
-        files = sorted(file for pattern in WEIGHTS for file in Path(source).glob(pattern))
-        return "-".join(map(file_version, files)) or "no weights"
-    if known and known.startswith(f"{source}@"):
+        files = [file for pattern in CHECKPOINT for file in sorted(Path(source).glob(pattern))]
+        return hashlib.sha256("".join(map(file_version, files)).encode()).hexdigest()[:12]
+    if known and known.startswith(f"{source}@") and source not in hub.REVISIONS:
         return known
     return f"{source}@{hub.commit(source)}"
+
+
+def _articles(source: str, known: str | None) -> str:
+    if source != "hub":
+        return file_version(Path(xlsum.origin(source)))
+    if known and known.startswith(f"{xlsum.HUB_NAME}@"):
+        return known
+    return f"{xlsum.HUB_NAME}@{xlsum.revision(source)}"

@@ -31,6 +31,8 @@ MEASURING_MODULES = [
     "attention",
     "models",
     "measuring/cells",
+    "measuring/lab",
+    "measuring/bench",
     "measuring/grid",
     "measuring/forwards",
     "measuring/rounds",
