@@ -84,7 +84,7 @@ def test_a_draft_that_cannot_be_loaded_leaves_a_gap_that_the_next_run_fills(prof
     monkeypatch.setattr(report, "REFERENCES", tmp_path / "none")
     (tmp_path / "none").mkdir()
     profile = profile.limited(articles=2)
-    config = tmp_path / "draft-1" / "generation_config.json"
+    config = tmp_path / "draft-1" / "config.json"
     sound = config.read_text()
     config.write_text(sound[:50])
     study = measured(profile, tmp_path / "results", None)

@@ -10,8 +10,8 @@ from specdec_lib.models import resolve
 from specdec_lib.profiles import Profile
 
 ARTICLES = "articles"
-CHECKPOINT = ("*.safetensors", "pytorch_model*.bin", "config.json", "tokenizer.json")
-"""The files that make a local checkpoint what it is."""
+CHECKPOINT = ("*.safetensors", "pytorch_model*.bin", "tokenizer.json")
+"""The files of a local checkpoint that decide what it writes."""
 
 
 def versions_of(profile: Profile, before: Iterable[dict] = ()) -> dict[str, str]:
