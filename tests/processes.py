@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from itertools import count
 
@@ -62,8 +63,12 @@ def write_on(file, text):
         journal.append({"number": number, "text": text})
 
 
-def hold_device(file, times):
-    """Hold the processor so many times, and a lock of another file meanwhile, which must be free; else exit code 1."""
+def hold_device(locks, file, times):
+    """Hold the processor so many times, and a lock of another file meanwhile, which must be free; else exit code 1.
+
+    locks: the folder of the devices' own.
+    """
+    tempfile.tempdir = locks
     for _ in range(times):
         with held("cpu"), file.open("a") as witness:
             fcntl.flock(witness, fcntl.LOCK_EX | fcntl.LOCK_NB)

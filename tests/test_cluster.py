@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -28,6 +29,15 @@ OTHER = {name: str(torch.get_num_threads() + 1) for name in HERE}
 WORKER = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_locks():
+    """Devices that nobody else on this machine holds: their locks lie in a folder of ours."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield folder
+
+
 @pytest.fixture(autouse=True)
 def looking_often(monkeypatch):
     monkeypatch.setattr(shift, "LOOK", 0.2)
@@ -45,10 +55,10 @@ def profile(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def workers():
+def workers(own_locks):
     """A scheduler with two workers that have as many threads as this process; they are started again when they die."""
     preload = str(Path(__file__).parent / "fragile.py")
-    options = {"env": {**os.environ, **HERE}, "preload": [preload], **WORKER}
+    options = {"env": {**os.environ, **HERE, "TMPDIR": own_locks}, "preload": [preload], **WORKER}
     with distributed.LocalCluster(n_workers=2, **options) as local:
         yield local
 
@@ -127,10 +137,13 @@ def test_a_cell_that_kills_its_workers_is_given_up_and_the_rest_is_measured(prof
 def test_a_worker_of_another_environment_is_left_out_with_a_sentence(profile, workers, alone, tmp_path, capsys):
     command = [sys.executable, "-m", "distributed.cli.dask_worker", ready(workers, 2)]
     options = ["--no-nanny", "--no-dashboard", "--nthreads", "1", "--name", "other"]
-    with subprocess.Popen([*command, *options], env={**os.environ, **OTHER}, stderr=subprocess.DEVNULL) as other:
+    other = subprocess.Popen([*command, *options], env={**os.environ, **OTHER}, stderr=subprocess.DEVNULL)
+    try:
         study = Study(profile.limited(articles=2), "cpu", cluster=ready(workers, 3), folder=tmp_path)
         study.run("quality")
+    finally:
         other.kill()
+        other.wait()
     rows = [row for row in alone if row["experiment"] == "quality" and row["prompt"] in ("a0", "a1")]
     assert in_order(study.results.rows) == in_order(rows)
     threads = torch.get_num_threads()
@@ -175,8 +188,8 @@ def test_without_dask_a_cluster_is_one_sentence(profile, tmp_path, monkeypatch):
         Study(profile, "cpu", cluster="local", folder=tmp_path)
 
 
-def test_no_two_processes_hold_a_device_at_once(tmp_path):
-    processes = [started(hold_device, tmp_path / "witness", 60) for _ in range(4)]
+def test_no_two_processes_hold_a_device_at_once(tmp_path, own_locks):
+    processes = [started(hold_device, own_locks, tmp_path / "witness", 60) for _ in range(4)]
     while not (tmp_path / "witness").exists():
         time.sleep(0.001)
     processes[0].kill()

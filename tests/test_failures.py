@@ -11,6 +11,7 @@ from miniature import but_for_time, profile_over, save_articles, save_models
 from specdec_lib import Study, report
 from specdec_lib.measuring import rounds, speed
 from specdec_lib.results import Results
+from specdec_lib.tasks import KEY, Failure, Task
 
 FEW = ["quality", "acceptance", "table1"]
 
@@ -135,6 +136,18 @@ def test_a_reason_stays_named_until_the_last_row_of_its_cell_is_there(profile, t
         for name, row in progress.iterrows():
             cells = {task.cell for task in study.tasks[name] if "draft-2" in task.cell}
             assert row["failed"] == dict.fromkeys(cells, "RuntimeError: device-side assert triggered")
+
+
+def test_each_run_of_one_session_names_what_fails_in_it(tmp_path):
+    results = Results(tmp_path, "e")
+    first, second = (Task("table1", "plain", article, 0, 8, "", ()) for article in ("a0", "a1"))
+    with results.writing({"id": "e"}, {"table1": 2}):
+        results.fail(Failure(first, "lost"), "e")
+        results.fail(Failure(second, "lost"), "e")
+    with results.writing({"id": "e"}, {"table1": 2}):
+        results.append({"environment": "e", "profile": "miniature", **dict(zip(KEY, first.key, strict=True))})
+        results.fail(Failure(second, "lost"), "e")
+    assert results.progress()["failed"].tolist() == [{"plain": "lost"}]
 
 
 def test_what_runs_out_of_memory_is_tried_again_after_everything_was_let_go_of(profile, tmp_path):

@@ -67,16 +67,15 @@ def test_a_writer_that_fails_lets_the_next_in(tmp_path):
         pass
 
 
-@pytest.mark.usefixtures("holder")
-def test_reading_needs_no_lock(tmp_path, profile):
-    study = Study(profile, "cpu", folder=tmp_path)
-    study.results.register(study.environment, {})
-    study.results.append({**dict.fromkeys(("cell", "prompt"), "a"), "environment": study.environment["id"]} | ROW)
-    assert len(Results(tmp_path).rows) == 1
-    assert "to run" in Study(profile, "cpu", folder=tmp_path).plan()
-
-
-ROW = {"experiment": "quality", "repeat": 0, "max_new_tokens": 8, "profile": "miniature"}
+def test_reading_needs_no_lock(tmp_path, profile, holder):
+    process, _ = holder
+    measure(profile, tmp_path / "measured", ["quality"])
+    for file in (tmp_path / "measured").iterdir():
+        if file.name != "lock":
+            file.rename(tmp_path / file.name)
+    assert len(Results(tmp_path).rows) == profile.articles
+    assert "acceptance" in Study(profile, "cpu", folder=tmp_path).plan()
+    assert f"process {process.pid} on " in (tmp_path / "lock").read_text()
 
 
 def test_a_second_run_sees_what_the_first_wrote_after_it_had_begun(tmp_path, profile):
