@@ -10,8 +10,8 @@ from miniature import but_for_time, profile_over, save_articles, save_models
 
 from specdec_lib import Study, report
 from specdec_lib.measuring import rounds, speed
+from specdec_lib.measuring.tasks import KEY, Failure, Task
 from specdec_lib.results import Results
-from specdec_lib.tasks import KEY, Failure, Task
 
 FEW = ["quality", "acceptance", "table1"]
 
