@@ -199,7 +199,7 @@ run_notebook() {
 }
 
 run() {
-  if [ "$device" = cuda ]; then
+  if [ "$device" = cuda ] && [ -z "$cluster" ]; then
     "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' ||
       fail 2 "PyTorch finds no CUDA device here: use --device cpu or auto."
   fi
@@ -207,9 +207,15 @@ run() {
   export JUPYTER_PATH="$root/.venv/share/jupyter${JUPYTER_PATH:+:$JUPYTER_PATH}"
   export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
   mkdir -p "runs/$profile/notebooks"
-  .venv/bin/specdec measure --plan --profile "$profile" --device "$device" --cluster "$cluster" --pickled "$pickled" \
-    --source "$source" ${articles:+--articles "$articles"} ${repeats:+--repeats "$repeats"} ||
-    fail 1 "the run can't begin: see the message above."
+  local options=(--profile "$profile" --device "$device" --cluster "$cluster" --pickled "$pickled" --source "$source")
+  [ -z "$articles" ] || options+=(--articles "$articles")
+  [ -z "$repeats" ] || options+=(--repeats "$repeats")
+  case $profile in
+    paper | replica)  # measured and reported before the notebooks, none of which then stops for what failed
+      .venv/bin/specdec measure "${options[@]}" || fail 1 "measuring stopped: see the message above."
+      .venv/bin/specdec report --results "runs/$profile" || fail 1 "nothing to report: see the message above." ;;
+    *) .venv/bin/specdec measure --plan "${options[@]}" || fail 1 "the run can't begin: see the message above." ;;
+  esac
   for name in $notebooks; do
     run_notebook "$name"
   done

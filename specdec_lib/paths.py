@@ -33,7 +33,10 @@ def write(file: Path, text: str) -> None:
     unfinished = file.with_name(f"{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
+        with unfinished.open("w", encoding="utf-8") as content:
+            content.write(text)
+            content.flush()
+            os.fsync(content.fileno())
         unfinished.replace(file)
     except OSError as error:
         raise ValueError(f"{file.name} can't be written to {file.parent}: {error.strerror}.") from error

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from specdec_lib.models import EMBEDDED, PAPER_SIZES
+from specdec_lib.models import PAPER as PAPER_MODELS
 
 MOST_REPEATS = 1_000
 ARTICLES = ("articles", "timed_articles", "own_articles")
@@ -45,8 +46,12 @@ class Profile:
         return replace(self, **fewer, repeats=repeats or self.repeats, uncached_repeats=again)
 
     def trusting(self, pickled: str) -> "Profile":
-        """The same, where the models named, apart by spaces, may have pickled weights. ValueError for other names."""
-        names = tuple(pickled.split())
+        """The same, where the models named, apart by spaces, may have pickled weights. ValueError for other names.
+
+        A model is named as in the profile or as on the hub.
+        """
+        on_hub = {PAPER_MODELS.get(name, name): name for name in (self.target, *self.drafts)}
+        names = tuple(on_hub.get(name, name) for name in pickled.split())
         if unknown := set(names) - {self.target, *self.drafts}:
             models = ", ".join((self.target, *self.drafts))
             raise ValueError(f"{min(unknown)!r} is no model of the profile {self.name}: choose among {models}.")

@@ -12,6 +12,7 @@ from specdec_lib.measuring.journal import Journal
 from specdec_lib.measuring.lock import locked
 from specdec_lib.measuring.rows import check_environment, check_failure, check_key, check_rows
 from specdec_lib.measuring.tasks import KEY, Failure
+from specdec_lib.paths import write
 
 
 class Missing(ValueError):
@@ -57,6 +58,11 @@ class Results:
     def target(self) -> str:
         """The model that all others draft for: the first of the environment's sources."""
         return next(iter(self.environment["sources"]))
+
+    @property
+    def largest_draft(self) -> str:
+        """The last of the environment's sources before the articles."""
+        return list(self.environment["sources"])[-2]
 
     @property
     def done(self) -> set[tuple]:
@@ -107,15 +113,7 @@ class Results:
         met = [environment["facts"]] if environment.get("facts") and environment["facts"] not in facts else []
         plan = before.get("planned", {}) | dict(planned)
         self.environments[environment["id"]] = {**environment, "facts": facts + met, "planned": plan}
-        unfinished = self.environments_file.with_suffix(".json.part")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(self.environments, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-            unfinished.replace(self.environments_file)
-        except OSError as error:
-            raise ValueError(
-                f"{self.environments_file} can't be written ({error.strerror}): make room for it."
-            ) from error
+        write(self.environments_file, json.dumps(self.environments, ensure_ascii=False, indent=1) + "\n")
 
     def has(self, experiment: str) -> bool:
         """Whether this environment has rows of an experiment."""

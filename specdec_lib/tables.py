@@ -47,7 +47,7 @@ def acceptance(results: Results, experiment: str = "acceptance") -> pd.DataFrame
                 "tokens_per_round": cell["tokens"].sum() / cell["rounds"].sum(),
             }
         )
-    return some(pd.DataFrame(rows), experiment)
+    return by_size(some(pd.DataFrame(rows), experiment), results)
 
 
 def acceptance_by_position(results: Results, experiment: str = "acceptance") -> pd.DataFrame:
@@ -265,6 +265,13 @@ def ties(results: Results) -> pd.DataFrame:
 def quality(results: Results) -> pd.Series:
     """ROUGE-1/2/L of the target's own text, means over all articles."""
     return results.frame("quality")[["rouge1", "rouge2", "rougeL"]].mean()
+
+
+def by_size(table: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """The rows by draft, in the order of the study, which is that of their sizes, and by n_lookahead."""
+    place = {name: number for number, name in enumerate(results.environment.get("sources", ()))}
+    places = table["draft"].map(place).fillna(-1)
+    return table.iloc[np.lexsort((table["n_lookahead"], places))].reset_index(drop=True) if place else table
 
 
 def some(table: pd.DataFrame, what: str) -> pd.DataFrame:

@@ -152,9 +152,10 @@ def test_a_worker_of_another_environment_is_left_out_with_a_sentence(profile, wo
     assert "on 2 devices" in study.plan()
 
 
-def test_a_scheduler_that_goes_away_is_one_sentence_and_the_next_run_goes_on(profile, alone, tmp_path):
+def test_a_scheduler_that_goes_away_is_one_sentence_and_the_next_run_goes_on(profile, alone, tmp_path, monkeypatch):
     local = distributed.LocalCluster(n_workers=1, processes=False, **WORKER)
     study = Study(profile, "cpu", cluster=local.scheduler_address, folder=tmp_path)
+    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
     closing = when_there_are(10, study, local.close)
     with pytest.raises(ValueError, match=r"^The Dask scheduler can't be reached any more: [^\n]*$"):
         measured(study)

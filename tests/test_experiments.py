@@ -1,12 +1,14 @@
 """A whole study in miniature: measured, resumed, reported."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from specdec_lib import ModelDrafter, SpeculativeDecoder, Study, parameters, report, tables
 from specdec_lib.measuring import rounds, speed
-from specdec_lib.profiles import Profile
+from specdec_lib.profiles import PAPER, Profile
 from specdec_lib.reporting import published, round_tables
 from specdec_lib.results import Results
 
@@ -207,3 +209,39 @@ def test_costs_can_be_read_before_anything_else_is_measured(study, tmp_path):
     alone.run("rates")
     table = tables.rates(alone.results)
     assert table.loc[table["model"] == TINY.target, "c"].tolist() == [1, 1, 1]
+
+
+def test_the_plan_says_what_sets_earlier_rows_apart(study):
+    assert "left aside" not in study.plan()
+    count = len(study.results.rows)
+    other = Study(TINY, "cpu", seed=1, folder=study.results.folder)
+    assert f"{count} rows were measured with other seed and are left aside" in other.plan()
+
+
+def test_drafts_stand_by_size_whatever_was_measured_first(study, tmp_path):
+    shutil.copy(study.results.environments_file, tmp_path)
+    rows = sorted(study.results.rows, key=lambda row: row.get("draft") != "mini-draft-4")
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert Results(tmp_path).rows[0]["draft"] == "mini-draft-4"
+    for experiment in ("acceptance", "frozen", "lookup"):
+        ours, theirs = (tables.acceptance(results, experiment) for results in (study.results, Results(tmp_path)))
+        assert ours[["draft", "n_lookahead"]].equals(theirs[["draft", "n_lookahead"]])
+    first, second = (tables.table1(results)[["draft", "n_lookahead"]] for results in (study.results, Results(tmp_path)))
+    assert first.equals(second)
+
+
+def test_a_missing_largest_draft_is_not_replaced_by_another(study, tmp_path):
+    shutil.copy(study.results.environments_file, tmp_path)
+    rows = [row for row in study.results.rows if row.get("draft") != "mini-draft-4"]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert "the largest draft with the longest look-ahead" in verdicts.section(study.results)
+    assert "the largest draft with the longest look-ahead" not in verdicts.section(Results(tmp_path))
+
+
+def test_pickled_models_are_named_as_here_or_as_on_the_hub():
+    for name in ("13M-xlsum-sft", "u-hyszk/japanese-gpt-neox-13M-xlsum-sft"):
+        assert PAPER.trusting(name).pickled == ("13M-xlsum-sft",)
+    with pytest.raises(
+        ValueError, match="'6M' is no model of the profile paper: choose among 409M-xlsum-sft, 6M-xlsum"
+    ):
+        PAPER.trusting("13M-xlsum-sft 6M")

@@ -4,7 +4,8 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from uuid import uuid4
 
 import torch
 from distributed import Client, Future, LocalCluster
@@ -18,20 +19,39 @@ from specdec_lib.measuring.tasks import Failure, Task
 from specdec_lib.profiles import Profile
 
 PATIENCE = 60.0
-"""Seconds in which a scheduler, its first worker and any worker's environment must be there."""
+"""Seconds in which a scheduler and its first worker must be there."""
+SLOWEST_START = 600.0
+"""Seconds in which a worker must tell its environment: it imports everything first, maybe from a slow disk."""
+
+
+NAMED = {
+    "threads": "threads (OMP_NUM_THREADS)",
+    "code": "version of specdec_lib (install the same commit)",
+    "sources": "models and articles",
+}
+"""What an environment's fields are called to a user, where the name alone would not tell."""
 
 
 class Cluster:
     """Workers of a Dask scheduler as a place to measure. A block of tasks stays on one worker, one task at a time.
 
     address: "local" for a worker on each GPU of this machine (or one on its processor), else that of a scheduler, as
-    "tcp://host:port". Workers whose environment is not the one that most have are left out with a notice, as their
-    rows would never be put together with the others'. A worker that is lost costs the task it was at, which another
-    takes over. ValueError where no scheduler answers or no worker can measure.
+    "tcp://host:port". known: environments that there are rows of. Workers of another environment than a known one, or
+    else than most have, are left out with a notice, as their rows would never be put together with the others'. A
+    worker that is lost costs the task it was at, which another takes over. ValueError where no scheduler answers or no
+    worker can measure.
     """
 
-    def __init__(self, address: str, profile: Profile, device: str, seed: int, sources: Mapping[str, str]):
-        self._setup = there.Setup(profile, device, seed, tuple(sources.items()))
+    def __init__(
+        self,
+        address: str,
+        profile: Profile,
+        device: str,
+        seed: int,
+        sources: Mapping[str, str],
+        known: Collection[str] = (),
+    ):
+        self._setup = there.Setup(profile, device, seed, tuple(sources.items()), run=uuid4().hex)
         self._client = _connect(address, device)
         self._environments: dict[str, dict | None] = {}
         self._asked: dict[str, tuple[Future, float]] = {}  # workers whose environment is awaited, and until when
@@ -42,7 +62,7 @@ class Cluster:
         ids = Counter(stamp["id"] for stamp in self._environments.values() if stamp)
         if not ids:
             raise ValueError(f"No worker of the cluster {address} can measure: see above, and start it anew.")
-        usual = ids.most_common(1)[0][0]
+        usual = max(ids, key=lambda stamp: (stamp in known, ids[stamp]))
         self.environment = next(stamp for stamp in self._environments.values() if stamp and stamp["id"] == usual)
         for worker in self._environments:
             self._explain(worker)
@@ -69,7 +89,7 @@ class Cluster:
                     self._explain(worker)
                 for worker in self._fit():
                     shift.employ(worker)
-                yield from shift.finished(timeout=1.0)
+                yield from shift.finished(seconds=1.0)
         finally:
             shift.stop()
 
@@ -83,7 +103,7 @@ class Cluster:
         for worker in present:
             if worker not in self._environments and worker not in self._asked:
                 future = self._client.submit(there.environment_of, self._setup, workers=[worker], pure=False)
-                self._asked[worker] = future, time.monotonic() + PATIENCE
+                self._asked[worker] = future, time.monotonic() + SLOWEST_START
         self._asked = {worker: asked for worker, asked in self._asked.items() if worker in present}
         answered = [
             worker for worker, (future, until) in self._asked.items() if future.done() or time.monotonic() > until
@@ -94,8 +114,13 @@ class Cluster:
         return answered
 
     def _workers(self) -> list[str]:
+        until = time.monotonic() + PATIENCE
+        while self._client.status == "connecting" and time.monotonic() < until:
+            time.sleep(0.1)
         if self._client.status != "running":
-            raise ValueError("The Dask scheduler can't be reached any more: start it and run the same command again.")
+            raise ValueError(
+                "The Dask scheduler can't be reached any more: see that it runs, and run the same command again."
+            )
         return sorted(self._client.scheduler_info(n_workers=-1).get("workers", ()))
 
     def _explain(self, worker: str) -> None:
@@ -105,7 +130,7 @@ class Cluster:
             return
         shared = [name for name in self.environment if name not in ("id", "facts")]
         other = [name for name in shared if stamp[name] != self.environment[name]]
-        why = "; ".join(f"its {name} is {stamp[name]} and not {self.environment[name]}" for name in other)
+        why = "; ".join(f"{NAMED.get(name, name)} {stamp[name]}, not {self.environment[name]}" for name in other)
         print(f"{worker} is left out, as its rows could not stand beside the others': {why}.", file=sys.stderr)
 
 

@@ -17,9 +17,10 @@ _last: list[str] = []
 def held(kind: str) -> Iterator[str]:
     """Hold a device of a kind, "cpu" or "cuda", and give its name: the one held last if it is free, else another.
 
-    Waits where none is free.
+    Of several GPUs those are taken that are like the first, whose name stands in the environment. Waits where none is
+    free.
     """
-    names = ["cpu"] if kind == "cpu" else [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    names = ["cpu"] if kind == "cpu" else _like_the_first()
     wanted = [*(name for name in _last if name in names), *(name for name in names if name not in _last)]
     with ExitStack() as files:
         locks = {name: files.enter_context(_lock_file(name)) for name in wanted}
@@ -29,6 +30,11 @@ def held(kind: str) -> Iterator[str]:
             fcntl.flock(locks[name], fcntl.LOCK_EX)
         _last[:] = [name]
         yield name
+
+
+def _like_the_first() -> list[str]:
+    names = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return [name for name in names if torch.cuda.get_device_name(name) == torch.cuda.get_device_name(names[0])]
 
 
 def _lock_file(name: str) -> TextIO:

@@ -1,4 +1,4 @@
-"""Every experiment of a profile by name, in the order of the notebooks."""
+"""Every experiment of a profile by name."""
 
 from specdec_lib.measuring.cells import comparisons_of
 from specdec_lib.measuring.forwards import Forwards
@@ -12,7 +12,7 @@ from specdec_lib.measuring.ties import Ties
 
 
 def experiments_of(lab: Lab) -> dict[str, Experiment]:
-    """The comparisons of the paper and ours, and the experiments that don't decode whole texts."""
+    """The comparisons of the paper and ours, after the quick ones that their tables count with."""
     grids = [Grid(lab, comparison) for comparison in comparisons_of(lab.profile)]
-    others = [kind(lab) for kind in (Forwards, Rounds, Speed, Ties, Frequencies)]
-    return {experiment.name: experiment for experiment in (*grids, *others)}
+    costs, others = (Forwards(lab), Rounds(lab)), (Speed(lab), Ties(lab), Frequencies(lab))
+    return {experiment.name: experiment for experiment in (*costs, *grids, *others)}

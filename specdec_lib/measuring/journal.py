@@ -81,12 +81,13 @@ class Journal:
             if self._torn_at is not None:
                 os.ftruncate(descriptor, min(self._torn_at, os.fstat(descriptor).st_size))
                 self._torn_at = None
-            end = os.fstat(descriptor).st_size
+            self._torn_at = end = os.fstat(descriptor).st_size
             try:
                 left = memoryview(b"".join(self._waiting))
                 while left:
                     left = left[os.write(descriptor, left) :]
                 os.fsync(descriptor)
+                self._torn_at = None
             except OSError:
                 os.ftruncate(descriptor, end)
                 raise

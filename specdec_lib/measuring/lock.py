@@ -23,6 +23,8 @@ def locked(folder: Path) -> Iterator[None]:
             raise ValueError(
                 f"{folder} is being written by {holder}: wait until it is done, or stop it and run this again."
             ) from error
+        except OSError as error:
+            print(f"{folder} is on a disk without locks ({error.strerror}): write into it by one run at a time.")
         holder = f"process {os.getpid()} on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}"
         with _sentence(folder):
             os.ftruncate(file, 0)

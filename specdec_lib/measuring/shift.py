@@ -1,8 +1,10 @@
 """Blocks of tasks handed to workers as they come and go: every task is measured once, by whoever is there."""
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from itertools import groupby
 from queue import Empty, Queue
 
@@ -42,11 +44,12 @@ class Shift:
             self._employed.add(worker)
             threading.Thread(target=self._work, args=(worker,), daemon=True).start()
 
-    def finished(self, timeout: float) -> Iterator[dict | Failure]:
-        """Outcomes as they come, until none came for `timeout` seconds or all are there."""
+    def finished(self, seconds: float) -> Iterator[dict | Failure]:
+        """Outcomes as they come, for so many seconds or until all are there."""
+        until = time.monotonic() + seconds
         while self.left:
             try:
-                outcome = self._outcomes.get(timeout=timeout)
+                outcome = self._outcomes.get(timeout=max(0.0, until - time.monotonic()))
             except Empty:
                 return
             self.left -= 1
@@ -66,9 +69,11 @@ class Shift:
                     return
                 try:
                     self._finish(worker, block, warm)
-                except _Lost:
-                    self._blocks.appendleft(list(block))
-                    return
+                finally:
+                    if block:  # for another worker
+                        self._blocks.appendleft(list(block))
+        except _Lost:
+            pass
         finally:
             self._employed.discard(worker)
 
@@ -101,15 +106,16 @@ class Shift:
                     continue
             except Exception as error:
                 if self._is_there(worker):  # no loss of the worker: what it answered can't be had
+                    if isinstance(error, CancelledError):  # as the scheduler was out of reach for a while
+                        raise _Lost from None
                     return Failure(task, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
             future.cancel(force=True)
             self._deaths[blamed] += 1
-            if self._deaths[blamed] == DEATHS:
+            if self._deaths[blamed] >= DEATHS:
                 self._given_up[blamed] = f"the worker that measured it died, {DEATHS} times"
             break
         raise _Lost
 
     def _is_there(self, worker: str) -> bool:
-        return worker in self._client.scheduler_info(n_workers=-1).get(
-            "workers", ()
-        )  # none where the scheduler is gone
+        known = self._client.scheduler_info(n_workers=-1)  # without workers where the scheduler is gone
+        return worker in known.get("workers", ())

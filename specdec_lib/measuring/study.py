@@ -1,7 +1,7 @@
 """A profile measured: what is planned, what is missing, and the folder where every row lands as it is finished."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import torch
 from tqdm import tqdm
 
+from specdec_lib import hub
 from specdec_lib.measuring.bench import Bench
 from specdec_lib.measuring.lab import Lab
 from specdec_lib.measuring.plan import Pace, duration
-from specdec_lib.measuring.sources import revisions_in, versions_of
+from specdec_lib.measuring.sources import ARTICLES, revisions_in, versions_of
 from specdec_lib.measuring.stamp import environment
 from specdec_lib.measuring.tasks import Failure, Task
-from specdec_lib.models import pick_device
+from specdec_lib.models import pick_device, resolve
 from specdec_lib.paths import RUNS
 from specdec_lib.profiles import Profile, profile_named
 from specdec_lib.results import Results
@@ -62,13 +63,14 @@ class Study(Lab):
         revisions = revisions_in(sources)
         super().__init__(profile, pick_device("auto") if cluster else device, seed, revisions)
         if cluster:
-            self._place = _cluster(cluster, profile, device, seed, sources)
+            self._place = _cluster(cluster, profile, device, seed, sources, self.results.environments)
             self.environment = self._place.environment
         else:
             self.environment = environment(device, torch.get_num_threads(), seed, sources)
             self._place = Bench(self, self.environment["id"])
         self.results.environment_id = self.environment["id"]
         self.experiments = self._place.experiments
+        self._fetched: set[str] = set()
 
     @cached_property
     def tasks(self) -> dict[str, list[Task]]:
@@ -77,8 +79,11 @@ class Study(Lab):
 
     def missing(self, name: str) -> list[Task]:
         """The tasks of an experiment that have no row yet."""
+        return self._missing([name])
+
+    def _missing(self, names: Iterable[str]) -> list[Task]:
         done = self.results.done
-        return [task for task in self.tasks[name] if task.key not in done]
+        return [task for name in names for task in self.tasks[name] if task.key not in done]
 
     def plan(self) -> str:
         """What will run, what is there already, and about how long the rest takes."""
@@ -88,11 +93,22 @@ class Study(Lab):
         for name, tasks in self.tasks.items():
             cells, prompts = (len({getattr(task, of) for task in tasks}) for of in ("cell", "prompt"))
             lines.append(f"  {name}: {cells} cells x {prompts} prompts, {len(tasks)} rows, {len(missing[name])} to run")
+        lines += self._set_apart()
         if not any(missing.values()):
             return "\n".join([*lines, "  nothing to run: all of it is measured"])
         seconds = sum(map(self._pace.seconds, missing.values())) / self._place.devices
         on = f" on {self._place.devices} devices" if self._place.devices > 1 else ""
         return "\n".join([*lines, f"  about {duration(seconds)}{on}"])
+
+    def _set_apart(self) -> list[str]:
+        """What parts the rows of the environment measured last from those to come, where there are some."""
+        if not self.results.rows or self.results.rows[-1]["environment"] == self.environment["id"]:
+            return []
+        last = self.results.environments[self.results.rows[-1]["environment"]]
+        shared = [name for name in self.environment if name not in ("id", "facts")]
+        other = [name for name in shared if last.get(name) != self.environment[name]]
+        count = sum(row["environment"] == last["id"] for row in self.results.rows)
+        return [f"  {count} rows were measured with other {', '.join(other)} and are left aside"]
 
     def run(self, name: str) -> None:
         """Measure what is missing of one experiment. What fails is noted with its reason, and the rest goes on.
@@ -103,6 +119,8 @@ class Study(Lab):
             raise ValueError(f"experiment must be one of {', '.join(self.experiments)}, not {name!r}.")
         if not self.missing(name):
             return
+        if isinstance(self._place, Bench):
+            self._fetch()
         with self.results.writing(self.environment, {name: len(tasks) for name, tasks in self.tasks.items()}):
             failures = list(self._measure(name, self.missing(name)))
         if failures:
@@ -110,6 +128,15 @@ class Study(Lab):
             for reason, cells in _by_reason(failures).items():
                 others = f", and {len(cells) - 1} cells more" if len(cells) > 1 else ""
                 print(f"  {next(iter(cells))}{others}: {reason}", file=sys.stderr)
+
+    def _fetch(self) -> None:
+        """Have all checkpoints here before anything is timed; what can't be had is said, and fails in its own cells."""
+        for name in [name for name in self.revisions if name not in {ARTICLES, *self._fetched}]:
+            self._fetched.add(name)
+            try:
+                hub.checkpoint(resolve(name), self.revisions[name], name in self.profile.pickled)
+            except ValueError as error:
+                print(error, file=sys.stderr)
 
     def _measure(self, name: str, missing: list[Task]) -> Iterator[Failure]:
         self._recall_greedy_texts()
@@ -140,7 +167,7 @@ class Study(Lab):
 
     def _shown(self, outcomes: Iterator, name: str, count: int) -> Iterator:
         """With a bar while it lasts, which also says what is left of the whole study; a notebook keeps none of it."""
-        others = [task for other in self.experiments if other != name for task in self.missing(other)]
+        others = self._missing(other for other in self.experiments if other != name)
         rest = self._pace.seconds(others) / self._place.devices
         bar = tqdm(outcomes, desc=name, total=count, mininterval=1, ascii=True)
         for outcome in bar:
