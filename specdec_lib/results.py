@@ -76,8 +76,8 @@ class Results:
         environment: of `stamp.environment`. planned: rows that each experiment has when it is complete.
         """
         with locked(self.folder):
-            self._rows.read()
-            self._failures.read()
+            self._rows.refresh()
+            self._failures.refresh()
             self.environments = self._read_environments()
             self._check()
             self.register(environment, planned)

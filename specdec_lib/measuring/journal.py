@@ -19,7 +19,13 @@ class Journal:
         self.entries: list[dict] = []
         self._torn_at: int | None = None
         self._waiting: list[bytes] = []
+        self._size = 0  # of the file, as far as it is known here
         self.read()
+
+    def refresh(self) -> None:
+        """Take the entries from the file again where something else has written to it."""
+        if (self.file.stat().st_size if self.file.exists() else 0) != self._size:
+            self.read()
 
     def read(self) -> None:
         """Take the entries from the file again."""
@@ -27,6 +33,7 @@ class Journal:
             content = self.file.read_bytes() if self.file.exists() else b""
         except OSError as error:
             raise ValueError(f"{self.file} can't be read ({error.strerror}): mend it, or move it away.") from error
+        self._size = len(content)
         *lines, torn = content.split(b"\n")
         known, self._torn_at = self._torn_at, len(content) - len(torn) if torn else None
         if torn and self._torn_at != known:
@@ -87,7 +94,7 @@ class Journal:
                 while left:
                     left = left[os.write(descriptor, left) :]
                 os.fsync(descriptor)
-                self._torn_at = None
+                self._torn_at, self._size = None, os.fstat(descriptor).st_size
             except OSError:
                 os.ftruncate(descriptor, end)
                 raise
