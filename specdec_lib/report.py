@@ -18,6 +18,12 @@ REFERENCES = DATA / "results"
 
 SMALL = """, of the embedded models (target 6.5 M parameters, drafts 0.4 to 2.2 M) on fictional news: hardware, sizes
 and text differ from the paper's, so compare shapes, not digits."""
+MODELS = {
+    "paper": ".",
+    "replica": """, of stand-ins of the paper's sizes, trained for minutes, on fictional news: c and the cost of
+verification are those of the sizes, acceptance and text are not the paper's.""",
+}
+"""Whose models a profile's numbers are of, where they aren't the embedded ones."""
 
 
 def write(results: Results, out: Path) -> Path:
@@ -65,7 +71,7 @@ Profile `{profile}` on {machine["machine"]}: {machine["cores"]} cores, {machine[
 from measured rows alone; the digits change with the machine, the shapes should not.
 
 *Expected* is the paper: GPT-NeoX 409M with drafts of 6M to 247M on the Japanese part of XL-Sum, on one RTX 3090.
-*Obtained* is this run{SMALL if profile != "paper" else "."} Speed-up is the time per token of plain decoding divided by
+*Obtained* is this run{MODELS.get(profile, SMALL)} Speed-up is the time per token of plain decoding divided by
 that of the method, the prompt's own forward included, as in the paper: the median over articles of runs in turn.
 Brackets hold 95 % bootstrap intervals over articles."""
 
