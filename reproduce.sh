@@ -55,6 +55,7 @@ if [ -n "$profile" ] && [ -n "$quick" ]; then fail 2 "give --profile or --quick,
 if [ -n "$quick" ]; then profile=quick; fi
 profile=${profile:-mini} device=${device:-auto}
 
+case $source in '' | /* | hub | embedded) ;; *) source=$PWD/$source ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$(pwd -P)
 python=$root/.venv/bin/python
@@ -201,7 +202,8 @@ run_notebook() {
 run() {
   if [ "$device" = cuda ] && [ -z "$cluster" ]; then
     "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' ||
-      fail 2 "PyTorch finds no CUDA device here: use --device cpu or auto."
+      fail 2 "PyTorch finds no CUDA device here: see nvidia-smi; a .venv with the CPU build of PyTorch must be" \
+        "deleted and installed anew without PIP_EXTRA_INDEX_URL; without a GPU use --device cpu."
   fi
   # The kernel named python3 must be this .venv's, whatever kernels the user has installed.
   export JUPYTER_PATH="$root/.venv/share/jupyter${JUPYTER_PATH:+:$JUPYTER_PATH}"
@@ -212,8 +214,10 @@ run() {
   [ -z "$repeats" ] || options+=(--repeats "$repeats")
   case $profile in
     paper | replica)  # measured and reported before the notebooks, none of which then stops for what failed
-      .venv/bin/specdec measure "${options[@]}" || fail 1 "measuring stopped: see the message above."
-      .venv/bin/specdec report --results "runs/$profile" || fail 1 "nothing to report: see the message above." ;;
+      .venv/bin/specdec measure "${options[@]}" ||
+        fail 1 "measuring stopped (exit code $?): see the message above; the same command goes on from what is measured."
+      .venv/bin/specdec report --results "runs/$profile" ||
+        fail 1 "RESULTS.md was not written: see the message above; what was measured is kept." ;;
     *) .venv/bin/specdec measure --plan "${options[@]}" || fail 1 "the run can't begin: see the message above." ;;
   esac
   for name in $notebooks; do

@@ -42,8 +42,8 @@ DESCRIPTION = [
 """What a checkpoint is made of beside its weights."""
 
 INSTEAD = {
-    "model": "use an embedded model (`specdec models` lists them)",
-    "dataset": 'use source="embedded" or a local file',
+    "model": "use an embedded model (mini-target and its drafts, --profile mini)",
+    "dataset": "give a copy of it (--source FILE), or use the embedded articles",
 }
 """What works without the hub."""
 
@@ -145,9 +145,9 @@ def explain(error: BaseException, hub_id: str, kind: str = "model") -> str:
     if status >= 500:
         return f"The hub fails at {what} ({status}): try again later, or {INSTEAD[kind]}."
     if codes & {errno.ENOSPC, errno.EDQUOT}:
-        return f"The disk of {constants.HF_HUB_CACHE} is too full for {what}: free some, or set HF_HOME to another."
+        return f"The disk of {constants.HF_HUB_CACHE} is too full for {what}: free some, or set HF_HUB_CACHE."
     if codes & {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{constants.HF_HUB_CACHE} may not be written ({reason}): mend its permissions, or set HF_HOME."
+        return f"{constants.HF_HUB_CACHE} may not be written ({reason}): mend its permissions, or set HF_HUB_CACHE."
     if among(FileMetadataError, json.JSONDecodeError):
         return f"What answers at {constants.ENDPOINT} is not a hub: check HF_ENDPOINT, the proxy and the network."
     if among(HFValidationError):

@@ -39,7 +39,9 @@ def write(file: Path, text: str) -> None:
             os.fsync(content.fileno())
         unfinished.replace(file)
     except OSError as error:
-        raise ValueError(f"{file.name} can't be written to {file.parent}: {error.strerror}.") from error
+        raise ValueError(
+            f"{file.name} can't be written to {file.parent} ({error.strerror}): make room or mend its permissions."
+        ) from error
 
 
 def output(profile: str) -> Path:

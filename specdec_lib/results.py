@@ -123,7 +123,9 @@ class Results:
         """This environment's rows of one experiment, as they were written."""
         rows = [row for row in self._here() if row["experiment"] == experiment]
         if not rows:
-            raise Missing(f"There are no results of {experiment} in {self.folder}: run notebook 03 first.")
+            raise Missing(
+                f"There are no results of {experiment} in {self.folder} yet: `specdec measure` measures them."
+            )
         check_rows(experiment, rows, self.rows_file)
         return pd.DataFrame(rows)
 
@@ -176,14 +178,14 @@ class Results:
             json.dumps(environments, ensure_ascii=False).encode()  # no half of a surrogate pair
         except OSError as error:
             raise ValueError(
-                f"{self.environments_file} can't be read ({error.strerror}): bring it back, or delete {self.folder}."
+                f"{self.environments_file} can't be read ({error.strerror}): mend its permissions, or move {self.folder} aside."
             ) from error
         except (ValueError, RecursionError):
             environments = None
         if isinstance(environments, dict) and all(isinstance(stamp, dict) for stamp in environments.values()):
             return environments
         raise ValueError(
-            f"{self.environments_file} is not a JSON object of environments: bring it back, or delete {self.folder}."
+            f"{self.environments_file} is not a JSON object of environments: bring it back from a copy, or move {self.folder} aside."
         )
 
     def _check(self) -> None:
@@ -198,5 +200,5 @@ class Results:
             if row["environment"] not in self.environments:
                 raise ValueError(
                     f"{self.rows_file} has rows of the environment {row['environment']!r}, which "
-                    f"{self.environments_file.name} doesn't know: bring that file back, or delete both."
+                    f"{self.environments_file.name} doesn't know: bring that file back from a copy, or move the folder aside."
                 )

@@ -277,7 +277,7 @@ def by_size(table: pd.DataFrame, results: Results) -> pd.DataFrame:
 def some(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """The table, unless it is empty: then `Missing`."""
     if table.empty:
-        raise Missing(f"There are not enough results of {what} for this table: run notebook 03 to its end.")
+        raise Missing(f"There are not enough results of {what} for this table: measure the rest first.")
     return table
 
 

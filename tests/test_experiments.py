@@ -212,10 +212,10 @@ def test_costs_can_be_read_before_anything_else_is_measured(study, tmp_path):
 
 
 def test_the_plan_says_what_sets_earlier_rows_apart(study):
-    assert "left aside" not in study.plan()
+    assert "with other" not in study.plan()
     count = len(study.results.rows)
     other = Study(TINY, "cpu", seed=1, folder=study.results.folder)
-    assert f"{count} rows were measured with other seed and are left aside" in other.plan()
+    assert f"{count} rows were measured with other seed: they stay, and nothing is added to them" in other.plan()
 
 
 def test_drafts_stand_by_size_whatever_was_measured_first(study, tmp_path):

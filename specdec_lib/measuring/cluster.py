@@ -129,8 +129,11 @@ class Cluster:
         if stamp is None or stamp["id"] == self.environment["id"]:
             return
         shared = [name for name in self.environment if name not in ("id", "facts")]
-        other = [name for name in shared if stamp[name] != self.environment[name]]
-        why = "; ".join(f"{NAMED.get(name, name)} {stamp[name]}, not {self.environment[name]}" for name in other)
+        why = "; ".join(
+            f"{NAMED.get(name, name)} {stamp[name]}, not {self.environment[name]}"
+            for name in shared
+            if stamp[name] != self.environment[name]
+        )
         print(f"{worker} is left out, as its rows could not stand beside the others': {why}.", file=sys.stderr)
 
 
@@ -140,7 +143,11 @@ def _answer(worker: str, future: Future) -> dict | None:
         return future.result(timeout=5)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        print(f"{worker} can't measure ({type(error).__name__}: {reason}) and is left out.", file=sys.stderr)
+        print(
+            f"{worker} can't measure ({type(error).__name__}: {reason}) and is left out: it needs this version of "
+            "specdec_lib, and models and articles at the same paths.",
+            file=sys.stderr,
+        )
         return None
 
 
@@ -154,9 +161,8 @@ def _connect(address: str, device: str) -> Client:
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
     except TimeoutError as error:
-        raise ValueError(
-            f"The Dask scheduler at {address} has no workers: start some with `dask worker {address}`."
-        ) from error
+        start = "see what they say above" if address == "local" else f"start some with `dask worker {address}`"
+        raise ValueError(f"The Dask scheduler at {address} has no workers after {PATIENCE:g} s: {start}.") from error
     return client
 
 

@@ -49,7 +49,9 @@ class Journal:
             entry = None
         if isinstance(entry, dict):
             return entry
-        raise ValueError(f"Line {number} of {self.file} is not a JSON object: mend or delete that line.")
+        raise ValueError(
+            f"Line {number} of {self.file} is not a JSON object: mend it, or delete that line, which is measured again."
+        )
 
     def append(self, entry: dict) -> None:
         """Write an entry to disk before anything else happens."""

@@ -54,5 +54,5 @@ def _sentence(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ValueError(
-            f"{folder} can't be written ({error.strerror}): make room for it, or choose another folder."
+            f"{folder} can't be written ({error.strerror}): make room, or mend its permissions."
         ) from error

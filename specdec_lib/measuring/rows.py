@@ -127,12 +127,14 @@ FORMS = {"forwards": Forward, "rounds": Round, "frequencies": Sampled, "ties": T
 
 def check_key(row: Mapping, number: int, file: Path) -> None:
     """Raise ValueError unless a row says what it is a measurement of."""
-    _check(row, Key, f"Line {number} of {file} is no row", "mend or delete that line")
+    _check(row, Key, f"Line {number} of {file} is no row", "mend or delete that line, or move the folder aside")
 
 
 def check_failure(entry: Mapping, number: int, file: Path) -> None:
     """Raise ValueError unless an entry says what failed, and why."""
-    _check(entry, Failed, f"Line {number} of {file} tells no failure", "mend or delete that line")
+    _check(
+        entry, Failed, f"Line {number} of {file} tells no failure", "mend or delete that line, or move the folder aside"
+    )
 
 
 def check_environment(name: str, environment: Mapping, file: Path) -> None:
@@ -158,7 +160,7 @@ def check_rows(experiment: str, rows: Sequence[Mapping], file: Path) -> None:
         except msgspec.ValidationError as error:
             raise ValueError(
                 f"A row of {experiment} in {file} can't be read ({_sentence(error)}; cell {row['cell']!r}, prompt "
-                f"{row['prompt']!r}, repeat {row['repeat']}): delete it and measure it again with this version."
+                f"{row['prompt']!r}, repeat {row['repeat']}): if another version wrote it, move the folder aside and measure anew; else delete it."
             ) from error
 
 

@@ -112,7 +112,9 @@ class Shift:
             future.cancel(force=True)
             self._deaths[blamed] += 1
             if self._deaths[blamed] >= DEATHS:
-                self._given_up[blamed] = f"the worker that measured it died, {DEATHS} times"
+                self._given_up[blamed] = (
+                    f"the worker that measured it died, {DEATHS} times: see that worker's log (memory, GPU)"
+                )
             break
         raise _Lost
 

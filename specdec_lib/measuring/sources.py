@@ -7,6 +7,7 @@ from pathlib import Path
 from specdec_lib import hub, xlsum
 from specdec_lib.measuring.stamp import file_version
 from specdec_lib.models import resolve
+from specdec_lib.paths import possible
 from specdec_lib.profiles import Profile
 
 ARTICLES = "articles"
@@ -42,7 +43,10 @@ def _model(name: str, known: str | None) -> str:
 
 def _articles(source: str, known: str | None) -> str:
     if source != "hub":
-        return file_version(Path(xlsum.origin(source)))
+        file = Path(xlsum.origin(source))
+        if not (possible(file) and file.is_file()):
+            raise ValueError(f"There is no file {source!r} of articles: give the path of one (--source FILE).")
+        return file_version(file)
     if known and known.startswith(f"{xlsum.HUB_NAME}@"):
         return known
     return f"{xlsum.HUB_NAME}@{xlsum.revision(source)}"

@@ -108,7 +108,7 @@ class Study(Lab):
         shared = [name for name in self.environment if name not in ("id", "facts")]
         other = [name for name in shared if last.get(name) != self.environment[name]]
         count = sum(row["environment"] == last["id"] for row in self.results.rows)
-        return [f"  {count} rows were measured with other {', '.join(other)} and are left aside"]
+        return [f"  {count} rows were measured with other {', '.join(other)}: they stay, and nothing is added to them"]
 
     def run(self, name: str) -> None:
         """Measure what is missing of one experiment. What fails is noted with its reason, and the rest goes on.
@@ -124,7 +124,10 @@ class Study(Lab):
         with self.results.writing(self.environment, {name: len(tasks) for name, tasks in self.tasks.items()}):
             failures = list(self._measure(name, self.missing(name)))
         if failures:
-            print(f"{name}: {len(failures)} rows are missing, and the same command tries them again.", file=sys.stderr)
+            print(
+                f"{name}: {len(failures)} rows are missing. Once the reason is mended, the same command adds them.",
+                file=sys.stderr,
+            )
             for reason, cells in _by_reason(failures).items():
                 others = f", and {len(cells) - 1} cells more" if len(cells) > 1 else ""
                 print(f"  {next(iter(cells))}{others}: {reason}", file=sys.stderr)

@@ -32,7 +32,7 @@ def _acceptance(results: Results) -> list[list[str]]:
         for table, k in ((ours, 1), (ours, 3), (frozen, 3))
     )
     if pd.isna([our_first, our_third, our_frozen]).any():
-        raise Missing("No drafted token was judged at k = 1 or 3: run notebook 03 to its end.")
+        raise Missing("No drafted token was judged at k = 1 or 3: measure the rest first.")
     rising = ours.query("n_lookahead == 1")["mean_acceptance"]
     due = our_first - theory.acceptance(our_first, 3, context="frozen")  # what a frozen context takes from our α
     return [
@@ -60,7 +60,7 @@ def _table1(results: Results) -> list[list[str]]:
     best, our_best = (table.loc[table["speed_up"].idxmax()] for table in (published, ours))
     slow, our_slow = published.iloc[-1], ours.iloc[-1]  # the largest draft at the longest look-ahead
     if our_slow["draft"] != results.largest_draft:
-        raise Missing("The largest draft was not measured: run notebook 03 to its end.")
+        raise Missing("The largest draft was not measured: measure the rest first.")
     return [
         [
             "some draft makes decoding faster",
@@ -87,7 +87,7 @@ def _table2(results: Results) -> list[list[str]]:
     published = tables.published_table2().set_index(switches)["speed_up"]
     ours = tables.table2(results).set_index(switches)
     if sorted(ours.index) != sorted(published.index) or ours["speed_up"].isna().any():
-        raise Missing("Not each of the eight combinations was measured once: run notebook 03 to its end.")
+        raise Missing("Not each of the eight combinations was measured once: measure the rest first.")
     alone = [
         [
             f"{name} alone is faster",
