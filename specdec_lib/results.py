@@ -178,14 +178,16 @@ class Results:
             json.dumps(environments, ensure_ascii=False).encode()  # no half of a surrogate pair
         except OSError as error:
             raise ValueError(
-                f"{self.environments_file} can't be read ({error.strerror}): mend its permissions, or move {self.folder} aside."
+                f"{self.environments_file} can't be read ({error.strerror}): mend its permissions, or move "
+                f"{self.folder} aside."
             ) from error
         except (ValueError, RecursionError):
             environments = None
         if isinstance(environments, dict) and all(isinstance(stamp, dict) for stamp in environments.values()):
             return environments
         raise ValueError(
-            f"{self.environments_file} is not a JSON object of environments: bring it back from a copy, or move {self.folder} aside."
+            f"{self.environments_file} is not a JSON object of environments: bring it back from a copy, or move "
+            f"{self.folder} aside."
         )
 
     def _check(self) -> None:
@@ -200,5 +202,6 @@ class Results:
             if row["environment"] not in self.environments:
                 raise ValueError(
                     f"{self.rows_file} has rows of the environment {row['environment']!r}, which "
-                    f"{self.environments_file.name} doesn't know: bring that file back from a copy, or move the folder aside."
+                    f"{self.environments_file.name} doesn't know: bring that file back from a copy, or move the "
+                    "folder aside."
                 )

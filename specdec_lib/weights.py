@@ -91,8 +91,8 @@ def check_size(what: str, shapes: Mapping[str, tuple[int, ...]], bits: float, pl
         if needed > free:
             raise ValueError(
                 f"{what} needs about {needed / 1e9:.1f} GB of {'CUDA' if cuda else 'main'} memory and "
-                f"{free / 1e9:.1f} GB are free: free some (nvidia-smi or top show who holds it), choose another device, "
-                "a smaller model or fewer bits."
+                f"{free / 1e9:.1f} GB are free: free some (nvidia-smi or top show who holds it), or choose another "
+                "device, a smaller model or fewer bits."
             ) from MemoryError()
 
 

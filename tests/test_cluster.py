@@ -131,7 +131,8 @@ def test_a_cell_that_kills_its_workers_is_given_up_and_the_rest_is_measured(prof
     assert in_order(study.results.rows) == in_order(row for row in rows if row["draft"] != profile.drafts[0])
     failed = study.results.progress().set_index("experiment").loc["table1", "failed"]
     lost = [row["cell"] for row in rows if row["draft"] == profile.drafts[0]]
-    assert failed == dict.fromkeys(lost, "the worker that measured it died, 3 times")
+    why = "the worker that measured it died, 3 times: see that worker's log (memory, GPU)"
+    assert failed == dict.fromkeys(lost, why)
 
 
 def test_a_worker_of_another_environment_is_left_out_with_a_sentence(profile, workers, alone, tmp_path, capsys):
@@ -178,7 +179,7 @@ def test_a_scheduler_without_workers_is_one_sentence(profile, tmp_path, monkeypa
     monkeypatch.setattr(cluster, "PATIENCE", 0.5)
     with (
         distributed.LocalCluster(n_workers=0, processes=False, **WORKER) as local,
-        pytest.raises(ValueError, match=r"^The Dask scheduler at \S+ has no workers: [^\n]*$"),
+        pytest.raises(ValueError, match=r"^The Dask scheduler at \S+ has no workers after 0\.5 s: start some [^\n]*$"),
     ):
         Study(profile, "cpu", cluster=local.scheduler_address, folder=tmp_path)
 

@@ -321,7 +321,7 @@ def test_code_that_comes_with_a_model_is_not_run(hub, model, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "too full .* free some, or set HF_HOME"),
+        (OSError(errno.ENOSPC, "No space left on device"), "too full .* free some, or set HF_HUB_CACHE"),
         (PermissionError(errno.EACCES, "Permission denied"), "may not be written .* mend its permissions, or set HF_"),
         (OSError(errno.EROFS, "Read-only file system"), "may not be written"),
     ],
@@ -443,7 +443,7 @@ def test_no_articles_to_be_had(hub, monkeypatch):
     assert "no dataset" in refusal(lambda: xlsum.load("hub"))
     ask(UNREACHABLE, monkeypatch)
     message = refusal(lambda: xlsum.load("hub"))
-    assert re.search('connect to the network .* source="embedded" or a local file', message)
+    assert re.search("connect to the network .* or give a copy of it", message)
 
 
 def test_the_licence_is_said_once_a_process(articles, capfd):

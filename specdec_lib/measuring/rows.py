@@ -160,7 +160,8 @@ def check_rows(experiment: str, rows: Sequence[Mapping], file: Path) -> None:
         except msgspec.ValidationError as error:
             raise ValueError(
                 f"A row of {experiment} in {file} can't be read ({_sentence(error)}; cell {row['cell']!r}, prompt "
-                f"{row['prompt']!r}, repeat {row['repeat']}): if another version wrote it, move the folder aside and measure anew; else delete it."
+                f"{row['prompt']!r}, repeat {row['repeat']}): if another version wrote it, "
+                "move the folder aside and measure anew; else delete it."
             ) from error
 
 
