@@ -346,7 +346,7 @@ def test_something_else_answers(model, monkeypatch, tmp_path):
 def test_an_unforeseen_error_is_one_line_too():
     assert explain(RuntimeError("first\nsecond"), "a/b") == (
         "The model a/b can't be had from the hub (first second): try again, or use an embedded model "
-        "(`specdec models` lists them)."
+        "(mini-target and its drafts, --profile mini)."
     )
 
 
