@@ -21,6 +21,7 @@ from processes import hold_device, started
 from specdec_lib import Study
 
 distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 cluster, shift = (import_module(f"specdec_lib.measuring.{name}") for name in ("cluster", "shift"))
 
 FEW = ["quality", "acceptance", "table1"]
@@ -36,6 +37,20 @@ def own_locks():
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def an_end():
+    """No test waits for ever for workers that don't come."""
+
+    def give_up(*_):
+        raise RuntimeError("This test took more than four minutes.")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(240)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +74,8 @@ def workers(own_locks):
     """A scheduler with two workers that have as many threads as this process; they are started again when they die."""
     preload = str(Path(__file__).parent / "fragile.py")
     options = {"env": {**os.environ, **HERE, "TMPDIR": own_locks}, "preload": [preload], **WORKER}
-    with distributed.LocalCluster(n_workers=2, **options) as local:
+    patience = {"distributed.comm.timeouts.connect": "120s"}  # as two that start again at once take long
+    with dask.config.set(patience), distributed.LocalCluster(n_workers=2, **options) as local:
         yield local
 
 

@@ -78,16 +78,21 @@ class Cluster:
         """Seconds a token of plain decoding by session, on one of the workers."""
         return self._client.submit(
             there.token_seconds, self._setup, self.environment["id"], workers=self._fit(), pure=False
-        ).result()
+        ).result(SLOWEST_START)  # which never comes where those workers are lost
 
     def outcomes(self, tasks: Sequence[Task]) -> Iterator[dict | Failure]:
         """Rows and failures as they are finished, by workers that may come and go."""
         shift = Shift(self._client, self._setup, self.environment["id"], tasks)
+        waiting = False
         try:
             while shift.left:
                 for worker in self._survey():
                     self._explain(worker)
-                for worker in self._fit():
+                fit = self._fit()
+                if not fit and not waiting:
+                    print("No worker is left that can measure: the run waits for one.", file=sys.stderr)
+                waiting = not fit
+                for worker in fit:
                     shift.employ(worker)
                 yield from shift.finished(seconds=1.0)
         finally:

@@ -16,6 +16,7 @@ from specdec_lib.measuring.tasks import Failure, Task
 DEATHS = 3
 """Workers that a task, or the warm-up of its cell, may bring down before it is given up."""
 LOOK = 2.0  # seconds between two looks whether a worker is still there
+FETCH = 30.0  # seconds in which an answer that is there is handed over
 
 
 class _Lost(Exception):
@@ -98,9 +99,14 @@ class Shift:
         """What the work on a task returns; `_Lost` where the worker was lost meanwhile, which is then blamed."""
         arguments = (self._setup, self._environment_id, task)
         future = self._client.submit(work, *arguments, workers=[worker], pure=False, retries=0)
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
         while not self._over.is_set():
             try:
-                return future.result(timeout=LOOK)
+                if done.wait(LOOK):  # as `result` with a short timeout can lose an answer that comes just then
+                    return future.result(timeout=FETCH)
+                if self._is_there(worker):
+                    continue
             except TimeoutError:
                 if self._is_there(worker):
                     continue
