@@ -648,6 +648,7 @@ def test_an_error_that_nobody_thought_of_is_a_sentence_and_exit_code_1(tmp_path,
     """A module that can't be imported stands for it."""
     (tmp_path / "specdec_lib").mkdir()
     shutil.copy(Path(report.__file__).with_name("cli.py"), tmp_path / "specdec_lib")
+    (tmp_path / "specdec_lib" / "__init__.py").touch()
     (tmp_path / "specdec_lib" / "models.py").write_text("1 / 0")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     for debug, said in (("", r"specdec: ZeroDivisionError: [^\n]+\n"), ("1", r"Traceback(?s:.+)ZeroDivisionError.*\n")):
