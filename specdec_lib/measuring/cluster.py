@@ -159,7 +159,7 @@ def _answer(worker: str, future: Future) -> dict | None:
 def _connect(address: str, device: str) -> Client:
     try:
         client = Client(_local(device) if address == "local" else address, timeout=PATIENCE)
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # of many kinds, for many wrong addresses
         raise ValueError(
             f"No Dask scheduler answers at {address!r}: start one with `dask scheduler`, or give --cluster local."
         ) from error
