@@ -158,8 +158,10 @@ def _answer(worker: str, future: Future) -> dict | None:
 
 def _connect(address: str, device: str) -> Client:
     try:
+        if not address.strip():
+            raise ValueError("There is no address.")
         client = Client(_local(device) if address == "local" else address, timeout=PATIENCE)
-    except Exception as error:  # of many kinds, for many wrong addresses
+    except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"No Dask scheduler answers at {address!r}: start one with `dask scheduler`, or give --cluster local."
         ) from error
