@@ -267,6 +267,11 @@ def _sentence(name: str, folder: Path, part: str) -> Iterator[None]:
             message = f"{name} needs code that comes with it, which is never run here: choose another model."
         elif isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in text:
             message = f"{name} doesn't fit in memory: load it with fewer bits, or choose a smaller model or device cpu."
+        elif "CUDA" in text or "bitsandbytes" in text:
+            message = (
+                f"{name} can't be brought to its device ({type(error).__name__}: {text[:200]}): "
+                "choose device cpu or 16 or 32 bits, or mend what the message names."
+            )
         else:
             message = (
                 f"The {part} of {name} can't be used ({type(error).__name__}: {text[:200]}): "

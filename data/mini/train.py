@@ -15,6 +15,7 @@ import json
 import lzma
 import sys
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -126,14 +127,24 @@ def encode(row: dict, tokenizer) -> tuple[np.ndarray, np.ndarray]:
     return np.array(prompt + summary, np.uint16), np.array(weights, np.float16)
 
 
+class Rows:
+    """Rows of a source, each encoded when it is first asked for."""
+
+    def __init__(self, rows: list[dict], tokenizer):
+        self.rows, self._encoded = rows, cache(lambda place: encode(rows[place], tokenizer))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._encoded(place)
+
+
 class Batches:
     """Rows of packed documents; batch i is the same whenever it is asked for, so that a run can resume."""
 
     def __init__(self, sources: dict[str, list[dict]], tokenizer, tokens_per_batch: int):
-        self.encoded = {
-            name: [encode(row, tokenizer) for row in tqdm(rows, desc=f"tokenize {name}")]
-            for name, rows in sources.items()
-        }
+        self.encoded = {name: Rows(rows, tokenizer) for name, rows in sources.items()}
         self.shares = [SHARES[name] for name in self.encoded]
         self.tokens = tokens_per_batch
 

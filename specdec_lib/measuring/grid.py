@@ -1,7 +1,7 @@
 """Comparisons measured: every cell decodes the same articles, in turn."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 
 import torch
@@ -25,7 +25,7 @@ class Grid:
 
     def __init__(self, lab: Lab, comparison: Comparison):
         self.lab, self.comparison, self.name = lab, comparison, comparison.name
-        self._decoder = cache(self._build)
+        self._built = cache(self._build)
         self._text: tuple = (None, None)  # the last article, and logits that make its greedy text certain
         self._drafted: tuple = (None, None)  # the last draft and article, and its logits along that text
 
@@ -87,12 +87,20 @@ class Grid:
         decoder = self._replaying(cell, article) if cell.session == "replayed" else self._decoder(cell)
         return decoder.generate(self.lab.prompts[article], max_new_tokens, seed=self.lab.seed)
 
+    def _decoder(self, cell: Cell) -> SpeculativeDecoder:
+        """One for all n_lookahead of a draft, since each holds the memory of its sessions."""
+        if cell == cell.plain:
+            return self._built(cell)
+        decoder = self._built(replace(cell, n_lookahead=1))
+        decoder.n_lookahead = cell.n_lookahead
+        return decoder
+
     def _build(self, cell: Cell) -> SpeculativeDecoder:
         target, draft = self._target(cell), self._draft(cell)
         if cell == cell.plain:
             return AutoregressiveDecoder(target, session=cell.session)
         model = ModelDrafter(draft, context=cell.context) if draft else None
-        return SpeculativeDecoder(target, _drafter(cell, target, model), cell.n_lookahead, session=cell.session)
+        return SpeculativeDecoder(target, _drafter(cell, target, model), session=cell.session)
 
     def _replaying(self, cell: Cell, article: int) -> SpeculativeDecoder:
         """A decoder whose target and draft answer from one forward each over the target's own greedy text."""
