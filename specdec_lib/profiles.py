@@ -123,7 +123,10 @@ REPLICA = replace(
     timed_articles=24,
     own_articles=24,
     repeats=2,
-    uncached_repeats=2,
+    uncached_lookaheads=(1, 3),
+    uncached_repeats=1,
+    frozen_lookaheads=(3, 7),
+    timed_new_tokens=64,
 )
 """Stand-ins of the paper's sizes, trained by `data/mini/train.py --sizes paper` where there is a GPU and no hub."""
 

@@ -9,6 +9,26 @@ from conftest import perturbed, tiny_module, word_tokenizer
 from specdec_lib.profiles import Profile
 
 WORDS = ["<unk>", "</s>", *(f"w{number}" for number in range(58))]
+TINY = Profile(
+    name="tiny",
+    target="mini-target",
+    drafts=("mini-draft-1", "mini-draft-4"),
+    draft="mini-draft-4",
+    source="embedded",
+    articles=3,
+    timed_articles=2,
+    own_articles=2,
+    repeats=1,
+    lookaheads=(1, 3, 7),
+    uncached_lookaheads=(1, 3),
+    uncached_repeats=1,
+    frozen_lookaheads=(3,),
+    max_new_tokens=16,
+    timed_new_tokens=4,
+    draws=200,
+)
+"""Of embedded models."""
+
 COMPUTED = ("seconds", "prompt_seconds")
 """The columns that differ from run to run."""
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import perturbed, tiny_module
-from test_experiments import TINY
+from miniature import TINY
 from test_graphs import DRAFTERS, PROMPT, SAMPLED
 
 from specdec_lib import AutoregressiveDecoder, ModelDrafter, SpeculativeDecoder, Study, load_model

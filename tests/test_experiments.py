@@ -5,31 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from miniature import TINY
 
 from specdec_lib import ModelDrafter, SpeculativeDecoder, Study, parameters, report, tables
 from specdec_lib.measuring import rounds, speed
-from specdec_lib.profiles import PAPER, Profile
+from specdec_lib.profiles import PAPER
 from specdec_lib.reporting import published, round_tables, verdicts
 from specdec_lib.results import Results
-
-TINY = Profile(
-    name="tiny",
-    target="mini-target",
-    drafts=("mini-draft-1", "mini-draft-4"),
-    draft="mini-draft-4",
-    source="embedded",
-    articles=3,
-    timed_articles=2,
-    own_articles=2,
-    repeats=1,
-    lookaheads=(1, 3, 7),
-    uncached_lookaheads=(1, 3),
-    uncached_repeats=1,
-    frozen_lookaheads=(3,),
-    max_new_tokens=16,
-    timed_new_tokens=4,
-    draws=200,
-)
 
 
 @pytest.fixture(scope="module")

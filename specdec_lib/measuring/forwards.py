@@ -3,12 +3,18 @@
 from collections.abc import Iterator
 from functools import cache
 
+import torch
+from torch import Tensor
+
 from specdec_lib.clock import now
+from specdec_lib.graphs import Repeated
 from specdec_lib.measuring.lab import Lab
 from specdec_lib.measuring.tasks import Task
+from specdec_lib.sampling import GreedyChance
 from specdec_lib.sessions import SESSIONS, Session
 
 REPEATS = 15
+RECORDED = 2  # forwards alike after which one is repeated, where that is done
 MEASURED = ("cached", "static")
 
 
@@ -39,7 +45,9 @@ class Forwards:
 
     def warm_up(self, task: Task) -> None:
         model, session, _ = task.work
-        _time(self._session(model, session), self.lab.prompts[0][: self.widths[-1]])
+        for width in self.widths:
+            for _ in range(RECORDED):
+                _time(self._session(model, session), self.lab.prompts[0][:width])
 
     def measure(self, task: Task) -> dict:
         model, session, width = task.work
@@ -52,18 +60,28 @@ class Forwards:
             "seconds": _time(self._session(model, session), self.lab.prompts[0][:width]),
         }
 
-    def _open(self, model: str, session: str) -> Session:
-        """A session that has read the first prompt."""
-        opened = SESSIONS[session](self.lab.model(model))
-        opened.extend(self.lab.prompts[0])
-        return opened
+    def _open(self, model: str, session: str) -> "Forwarding":
+        return Forwarding(SESSIONS[session](self.lab.model(model)), self.lab.prompts[0])
 
 
-def _time(session: Session, tokens: list[int]) -> float:
+class Forwarding:
+    """A session's forwards after a prompt, with nothing drawn; recorded where rounds are."""
+
+    def __init__(self, session: Session, prompt: list[int]):
+        self.session, self._repeat = session, Repeated(session, GreedyChance())
+        session.extend(prompt, last=0)
+
+    @torch.inference_mode()
+    def extend(self, tokens: Tensor) -> None:
+        self._repeat(lambda _, tokens: (self.session.extend(tokens),), 0, tokens)
+
+
+def _time(forwarding: Forwarding, tokens: list[int]) -> float:
     """Seconds of one forward, which is taken back."""
+    session, inputs = forwarding.session, torch.tensor(tokens)
     length = session.length
     began = now(session.device)
-    session.extend(tokens)
+    forwarding.extend(inputs)
     seconds = now(session.device) - began
     session.rollback(length)
     return seconds

@@ -10,19 +10,18 @@ from itertools import cycle
 from statistics import median
 
 import torch
-from torch import Tensor
 
 from specdec_lib.calibration import RoundTimer
 from specdec_lib.clock import now
 from specdec_lib.decoders import SpeculativeDecoder
 from specdec_lib.drafters import ModelDrafter
-from specdec_lib.graphs import Repeated
+from specdec_lib.measuring.forwards import Forwarding
 from specdec_lib.measuring.lab import Lab
 from specdec_lib.measuring.tasks import Task
 from specdec_lib.models import LanguageModel
 from specdec_lib.profiles import Profile
 from specdec_lib.sampling import GreedyChance, Sampling
-from specdec_lib.sessions import SESSIONS, Session
+from specdec_lib.sessions import SESSIONS
 
 REPEATS, LIKE = 5, 5
 BUFFER = 2**29  # bytes that are read to measure a bandwidth: more than a processor's cache holds
@@ -90,7 +89,7 @@ class Round:
         decoder = SpeculativeDecoder(self.target, ModelDrafter(self.draft), max(profile.lookaheads), session=session)
         workspace = decoder.workspace(Sampling(), GreedyChance())
         self.whole = RoundTimer(workspace, decoder.narrowest.context, self.prompt, cycle(self.prompt))
-        self.forwards = [Forwards(SESSIONS[session](model), self.prompt) for model in (self.target, self.draft)]
+        self.forwards = [Forwarding(SESSIONS[session](model), self.prompt) for model in (self.target, self.draft)]
         for k in (PLAIN, *profile.lookaheads):  # warm up
             self.measure(k)
 
@@ -122,18 +121,6 @@ class Round:
         for forwards in (target, draft):
             forwards.session.rollback(len(self.prompt))
         return drafted - began, verified - drafted
-
-
-class Forwards:
-    """A session's forwards after a prompt, with nothing drawn; recorded where rounds are."""
-
-    def __init__(self, session: Session, prompt: list[int]):
-        self.session, self._repeat = session, Repeated(session, GreedyChance())
-        session.extend(prompt, last=0)
-
-    @torch.inference_mode()
-    def extend(self, tokens: Tensor) -> None:
-        self._repeat(lambda _, tokens: (self.session.extend(tokens),), 0, tokens)
 
 
 def bytes_read(model: LanguageModel, length: int) -> int:
