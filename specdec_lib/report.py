@@ -7,14 +7,10 @@ import numpy as np
 import pandas as pd
 
 from specdec_lib import figures, tables
-from specdec_lib.paths import DATA
 from specdec_lib.paths import write as write_file
-from specdec_lib.reporting import certainty, explanation, limit_report, markdown, speed_report, verdicts
+from specdec_lib.reporting import certainty, explanation, limit_report, markdown, references, speed_report, verdicts
 from specdec_lib.reporting.markdown import brackets
 from specdec_lib.results import Missing, Results
-
-REFERENCES = DATA / "results"
-"""Results we measured on named machines: shown beside a reader's own, never taken for them."""
 
 SMALL = """, of the embedded models (target 6.5 M parameters, drafts 0.4 to 2.2 M) on fictional news: hardware, sizes
 and text differ from the paper's, so compare shapes, not digits."""
@@ -235,29 +231,6 @@ Each model decoding alone. Cached: the prompt's forward left out; uncached: ever
 {markdown.table(head, rows)}"""
 
 
-def _references(results: Results) -> str:
-    """Best speed-ups of the machines whose results are committed, for a reader to set their own against."""
-    rows = []
-    for folder in sorted(REFERENCES.iterdir()) if REFERENCES.is_dir() else []:
-        reference = Results(folder)
-        table = tables.speedups(reference, "table1").dropna(subset="draft")
-        best, machine = table.loc[table["speed_up"].idxmax()], reference.environment
-        rows.append(
-            [
-                folder.name,
-                machine["machine"],
-                machine["device"],
-                best["draft"],
-                f"{best['n_lookahead']:.0f}",
-                f"×{best['speed_up']:.2f} {brackets(best, 'speed_up', 2)}",
-            ]
-        )
-    if not rows:
-        return ""
-    head = ["results", "machine", "device", "best draft", "k", "speed-up"]
-    return "Measured by us and kept in `data/results/`.\n\n" + markdown.table(head, rows)
-
-
 def _environment(results: Results) -> str:
     rows = []
     for name, value in results.environment.items():
@@ -310,7 +283,8 @@ SECTIONS = {
     "## Inference speed rate c": _rates,
     "## How near the machine's limit?": limit_report.section,
     "## Speed beside other libraries": speed_report.section,
-    "## Reference machines": _references,
+    "## At the paper's sizes": references.papers_sizes,
+    "## Reference machines": references.machines,
     "## Environment": _environment,
 }
 """The sections of RESULTS.md in their order."""

@@ -11,6 +11,7 @@ from miniature import but_for_time, profile_over, save_articles, save_models
 from specdec_lib import Study, report
 from specdec_lib.measuring import rounds, speed
 from specdec_lib.measuring.tasks import KEY, Failure, Task
+from specdec_lib.reporting import references
 from specdec_lib.results import Results
 
 FEW = ["quality", "acceptance", "table1"]
@@ -82,7 +83,7 @@ def test_a_draft_that_cannot_be_loaded_leaves_a_gap_that_the_next_run_fills(prof
     monkeypatch.setattr(rounds, "REPEATS", 1)
     monkeypatch.setattr(rounds, "BUFFER", 2**20)
     monkeypatch.setattr(speed, "NEW_TOKENS", 4)
-    monkeypatch.setattr(report, "REFERENCES", tmp_path / "none")
+    monkeypatch.setattr(references, "FOLDER", tmp_path / "none")
     (tmp_path / "none").mkdir()
     profile = profile.limited(articles=2)
     config = tmp_path / "draft-1" / "config.json"

@@ -27,7 +27,7 @@ from specdec_lib import Study, figures, load_model, parameters, report, tables, 
 from specdec_lib.cli import main
 from specdec_lib.measuring import rounds, speed
 from specdec_lib.profiles import Profile
-from specdec_lib.reporting import bootstrap
+from specdec_lib.reporting import bootstrap, references
 from specdec_lib.results import Results
 
 ENOUGH = 2_000
@@ -66,7 +66,7 @@ def sandbox(tmp_path, monkeypatch):
     (tmp_path / "here" / "below").mkdir(parents=True)
     (tmp_path / "no-references").mkdir()
     monkeypatch.chdir(tmp_path / "here" / "below")
-    monkeypatch.setattr(report, "REFERENCES", tmp_path / "no-references")
+    monkeypatch.setattr(references, "FOLDER", tmp_path / "no-references")
     monkeypatch.setattr(bootstrap.interval, "__defaults__", (np.median, 20, 0.95))
 
 

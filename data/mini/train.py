@@ -369,6 +369,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, metavar="N", help="train on no more than N tokens each, for a trial")
     args = parser.parse_args()
     args.out = args.out or (HERE if args.sizes == "mini" else REPLICA)
+    args.out.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()
     sources = read_sources(args.corpus)
     print("text:", ", ".join(f"{len(rows)} {name}" for name, rows in sources.items()))
