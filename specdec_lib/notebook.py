@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 import pandas as pd
+from IPython import get_ipython
+from IPython.core.interactiveshell import ExecutionResult
 from IPython.display import HTML
 
 from specdec_lib.decoders import Generation, SpeculativeDecoder
 from specdec_lib.enumeration import walk
+from specdec_lib.measuring.lab import Lab
 from specdec_lib.models import LanguageModel
+from specdec_lib.results import Missing
 from specdec_lib.sampling import Chance
 from specdec_lib.traces import Reader
 
@@ -27,6 +31,29 @@ def parameters(namespace: dict) -> dict:
     if unknown and "study" not in namespace:
         raise ValueError(f"Unknown parameter {unknown[0]!r}: a notebook takes {', '.join(PARAMETERS)}.")
     return {name: namespace[name] for name in PARAMETERS if name in namespace}
+
+
+def go_on_where_rows_are_missing() -> None:
+    """From here on a cell whose rows are missing says which, and the notebook goes on; nothing outside IPython."""
+    if shell := get_ipython():
+        shell.set_custom_exc((Missing,), lambda shell, kind, error, *_, **__: print(f"Not shown: {error}"))
+        shell.events.register("post_run_cell", _forgive)
+
+
+def _forgive(result: ExecutionResult) -> None:
+    if isinstance(result.error_in_exec, Missing):
+        result.error_in_exec = None
+
+
+def loadable(lab: Lab, names: Iterable[str]) -> list[LanguageModel]:
+    """The models among those named that can be loaded; why another can't is printed."""
+    models = []
+    for name in names:
+        try:
+            models.append(lab.model(name))
+        except ValueError as error:
+            print(error)
+    return models
 
 
 def model_sizes(models: Iterable[LanguageModel]) -> pd.DataFrame:

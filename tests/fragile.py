@@ -1,8 +1,9 @@
-"""A GPT-NeoX that fails as its configuration says: at a token, for want of memory, or with its whole process."""
+"""A GPT-NeoX that fails as a file in its folder says: at a token, for want of memory, or with its whole process."""
 
 import json
 import os
 import signal
+from functools import cached_property
 from pathlib import Path
 from weakref import WeakSet
 
@@ -13,10 +14,7 @@ _LOADED: WeakSet["Fragile"] = WeakSet()
 
 
 class FragileConfig(GPTNeoXConfig):
-    """Has `fault`: {"raises_at": tokens}, {"kills_at": tokens} or {"room": models of its folder that fit in memory}."""
-
     model_type = "fragile"
-    fault: dict | None = None
 
 
 class Fragile(GPTNeoXForCausalLM):
@@ -31,8 +29,14 @@ class Fragile(GPTNeoXForCausalLM):
         """The folder of the models that it shares memory with."""
         return Path(self.config.name_or_path).parent
 
+    @cached_property
+    def fault(self) -> dict:
+        """{"raises_at": tokens}, {"kills_at": tokens} or {"room": models of its folder that fit in memory}."""
+        file = Path(self.config.name_or_path) / "fault.json"
+        return json.loads(file.read_text()) if file.is_file() else {}
+
     def forward(self, input_ids=None, *arguments, **options):
-        fault = self.config.fault or {}
+        fault = self.fault
         loaded = sum(module.device.type != "meta" and module.family == self.family for module in _LOADED)
         if loaded > fault.get("room", loaded):
             raise torch.OutOfMemoryError("Tried to allocate 2.00 GiB.")
@@ -56,5 +60,4 @@ def fragile(module: GPTNeoXForCausalLM) -> Fragile:
 
 def set_fault(folder: str, **fault) -> None:
     """Let a saved model fail when it is loaded next, or be sound again without a fault; its weights stay the same."""
-    file = Path(folder) / "config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "fault": fault}))
+    (Path(folder) / "fault.json").write_text(json.dumps(fault))

@@ -86,9 +86,9 @@ def test_a_draft_that_cannot_be_loaded_leaves_a_gap_that_the_next_run_fills(prof
     monkeypatch.setattr(references, "FOLDER", tmp_path / "none")
     (tmp_path / "none").mkdir()
     profile = profile.limited(articles=2)
-    config = tmp_path / "draft-1" / "config.json"
-    sound = config.read_text()
-    config.write_text(sound[:50])
+    damaged = tmp_path / "draft-1" / "tokenizer_config.json"
+    sound = damaged.read_text()
+    damaged.write_text(sound[:20])
     study = measured(profile, tmp_path / "results", None)
     planned = [task for tasks in study.tasks.values() for task in tasks]
     gap = {task.key for task in planned if "draft-1" in task.cell}
@@ -98,8 +98,8 @@ def test_a_draft_that_cannot_be_loaded_leaves_a_gap_that_the_next_run_fills(prof
     assert sorted((entry["experiment"], entry["cell"]) for entry in failures(study)) == sorted(cells)
     text = report.compose(study.results)
     for experiment, cell in cells:
-        assert f"- {experiment}, {cell}: The configuration of {profile.drafts[0]} can't be used" in text
-    config.write_text(sound)
+        assert f"- {experiment}, {cell}: The tokenizer of {profile.drafts[0]} can't be used" in text
+    damaged.write_text(sound)
     before = (tmp_path / "results" / "rows.jsonl").read_bytes()
     whole = measured(profile, tmp_path / "results", None)
     assert (tmp_path / "results" / "rows.jsonl").read_bytes().startswith(before)

@@ -11,7 +11,7 @@ from specdec_lib.paths import possible
 from specdec_lib.profiles import Profile
 
 ARTICLES = "articles"
-CHECKPOINT = ("*.safetensors", "pytorch_model*.bin", "tokenizer.json")
+CHECKPOINT = ("config.json", "*.safetensors", "pytorch_model*.bin", "tokenizer.json")
 """The files of a local checkpoint that decide what it writes."""
 
 
