@@ -10,7 +10,7 @@ from torch import Tensor
 from specdec_lib.calibration import calibrate
 from specdec_lib.drafters import Drafter, NoDrafter, follow, models_of
 from specdec_lib.lookahead import Adaptive, Calibration, Fixed, Lookahead, Tally
-from specdec_lib.models import LanguageModel, as_language_model, check_pair
+from specdec_lib.models import LanguageModel, as_language_model
 from specdec_lib.sampling import Chance, GreedyChance, Sampling, SeededChance
 from specdec_lib.sessions import Session, session_factory
 from specdec_lib.workspace import Workspace
@@ -191,8 +191,8 @@ class SpeculativeDecoder:
     target: a LanguageModel (`load_model`) or any causal LM of transformers. drafter: who proposes, n_lookahead tokens
     a round; "auto" chooses from 0 to 8 for each round, by the acceptance rate so far and by a `calibration` of this
     decoder on this device, measured at its first text where none is given. kv_cache, session: how the target computes;
-    a ModelDrafter follows unless it has a session of its own. Raises ValueError where draft and target do not share
-    vocabulary and tokenizer.
+    a ModelDrafter follows unless it has a session of its own. Raises ValueError where draft and target don't go
+    together: they share vocabulary and tokenizer, or the draft has a `Vocabulary` that says which token is which.
     """
 
     def __init__(
@@ -209,9 +209,7 @@ class SpeculativeDecoder:
         self.target = as_language_model(target)
         self.n_lookahead, self._calibration = n_lookahead, calibration
         self.open_session = session_factory(session, kv_cache)
-        for draft in models_of(drafter):
-            check_pair(self.target, draft)
-        self.drafter = follow(drafter, self.open_session)
+        self.drafter = follow(drafter, self.target, self.open_session)
         self._tally = Tally()
         self._idle: list[Workspace] = []
         self.narrowest = min([self.target, *models_of(drafter)], key=lambda reader: reader.context)

@@ -11,6 +11,7 @@ from specdec_lib.graphs import Repeated
 from specdec_lib.models import LanguageModel, as_language_model
 from specdec_lib.sampling import Chance, Sampling, certain
 from specdec_lib.sessions import Session, fastest_session, renewed, session_factory
+from specdec_lib.vocabulary import Vocabulary
 
 Context = Literal["growing", "frozen"]
 """What a draft reads: the confirmed text and what it has drafted since, or the confirmed text alone."""
@@ -36,11 +37,12 @@ class Drafter(Protocol):
 class ModelDrafter:
     """A small model that drafts, by default each token after the confirmed text and the tokens drafted before it.
 
-    model: a LanguageModel or any causal LM of transformers, of the target's vocabulary.
+    model: a LanguageModel or any causal LM of transformers.
     session: how the draft computes (a name or factory, see `session_factory`); None follows the decoder.
     context: "growing" (Leviathan et al. 2023, Chen et al. 2023), or "frozen": every token of a round is drawn after the
     confirmed text alone, at the price of a forward each, which rebuilds the runs behind the study's published tables.
-    The output's distribution is the target's either way.
+    vocabulary: how the draft's tokens are the target's, where they aren't the same; None takes it from the model.
+    The output's distribution is the target's whatever the draft.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class ModelDrafter:
         model,
         session: str | Callable[[LanguageModel], Session] | None = None,
         context: Context = "growing",
+        vocabulary: Vocabulary | None = None,
     ):
         if context not in get_args(Context):
             raise ValueError(f"context must be {' or '.join(get_args(Context))}, not {context!r}.")
         self.model = as_language_model(model)
         self.open_session = session_factory(session) if session else None
         self.context = context
+        self.vocabulary = vocabulary
         self._session: Session | None = None
         self._chance: Chance | None = None
 
@@ -61,10 +65,17 @@ class ModelDrafter:
     def models(self) -> list[LanguageModel]:
         return [self.model]
 
-    def following(self, open_session: Callable[[LanguageModel], Session]) -> "ModelDrafter":
-        """This drafter, with the decoder's session where it has none of its own."""
+    def following(self, target: LanguageModel, open_session: Callable[[LanguageModel], Session]) -> "ModelDrafter":
+        """This drafter for a target, with the decoder's session where it has none of its own.
+
+        Raises ValueError where draft and target don't go together.
+        """
         follower = copy.copy(self)
         follower.open_session, follower._session = self.open_session or open_session, None
+        if self.vocabulary:
+            self.vocabulary.check(target, self.model)
+        else:
+            follower.vocabulary = Vocabulary.between(target, self.model)
         return follower
 
     def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
@@ -77,12 +88,16 @@ class ModelDrafter:
     def catch_up(self) -> None:
         """Read the text, all but what every round reads first."""
         if unread := self._text[self._session.length : -self._width]:
-            self._session.extend(unread, last=0)
+            self._session.extend(self._as_read(torch.tensor(unread)), last=0)
 
     @property
     def _width(self) -> int:
         """How many tokens a round reads first, at least: a recorded one always as many as after full acceptance."""
         return 2 if self._draft.record else 1
+
+    def _as_read(self, text: Tensor) -> Tensor:
+        """The target's tokens (n,) as the draft's."""
+        return text if self.vocabulary is None else self.vocabulary.read[text.to(self.vocabulary.read.device)]
 
     def propose(self, k: int) -> tuple[Tensor, Tensor]:
         if len(self._text) - self._session.length > 2:  # more than one round ago
@@ -91,9 +106,12 @@ class ModelDrafter:
 
     def _drafted(self, k: int, unread: Tensor) -> tuple[Tensor, Tensor]:
         tokens, rows = [], []
+        unread = self._as_read(unread)
         context = unread
         for _ in range(k):
             logits = self._session.extend(context, last=1)
+            if self.vocabulary:
+                logits = self.vocabulary.proposable(logits)
             if self._sampling.greedy:
                 tokens.append(logits.argmax(-1))
             else:
@@ -105,8 +123,15 @@ class ModelDrafter:
             else:  # the same question again
                 self._session.rollback(self._session.length - 1)
                 context = unread[-1:]
-        drafted = torch.cat(tokens)
-        return drafted, torch.cat(rows) if rows else certain(drafted, self.model.vocab_size)
+        return self._as_target(torch.cat(tokens), torch.cat(rows) if rows else None)
+
+    def _as_target(self, drafted: Tensor, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Draft tokens (m,) and their distributions, None for certain ones, as the target's."""
+        size = self.model.vocab_size
+        if self.vocabulary:
+            drafted, size = self.vocabulary.proposed[drafted], len(self.vocabulary.read)
+            rows = None if rows is None else self.vocabulary.spread(rows)
+        return drafted, certain(drafted, size) if rows is None else rows
 
     def observe(self, confirmed_ids: Sequence[int]) -> None:
         """Keep what was accepted of the forwarded tokens; the rest of the text is read with the next draft."""
@@ -179,8 +204,8 @@ class FirstDrafter:
     def models(self) -> list[LanguageModel]:
         return [model for drafter in self.drafters for model in models_of(drafter)]
 
-    def following(self, open_session: Callable[[LanguageModel], Session]) -> "FirstDrafter":
-        return FirstDrafter(*(follow(drafter, open_session) for drafter in self.drafters))
+    def following(self, target: LanguageModel, open_session: Callable[[LanguageModel], Session]) -> "FirstDrafter":
+        return FirstDrafter(*(follow(drafter, target, open_session) for drafter in self.drafters))
 
     def start(self, token_ids: Sequence[int], sampling: Sampling, chance: Chance) -> None:
         for drafter in self.drafters:
@@ -207,9 +232,12 @@ def models_of(drafter: Drafter) -> list[LanguageModel]:
     return getattr(drafter, "models", [])
 
 
-def follow(drafter: Drafter, open_session: Callable[[LanguageModel], Session]) -> Drafter:
-    """The drafter, with the decoder's session where it computes with models and has no session of its own."""
-    return drafter.following(open_session) if models_of(drafter) else drafter
+def follow(drafter: Drafter, target: LanguageModel, open_session: Callable[[LanguageModel], Session]) -> Drafter:
+    """The drafter for a target, with the decoder's session where it computes with models and has none of its own.
+
+    Raises ValueError where its models don't go with the target.
+    """
+    return drafter.following(target, open_session) if models_of(drafter) else drafter
 
 
 def catch_up(drafter: Drafter) -> None:

@@ -40,6 +40,9 @@ REPLICA = {f"replica-{size}": RUNS / "replica-models" / size for size in PAPER_S
 ATTENTIONS = ["eager", "sdpa", BETTERTRANSFORMER]
 BITS = [32, 16, 8, 4]
 
+PIECES = "pieces.json"
+"""The file of a draft's own vocabulary, in its folder."""
+
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 """How transformers is asked: it opens files that are here, and runs none of them."""
 
@@ -55,6 +58,8 @@ class LanguageModel:
     bits: int
     revision: str | None = None
     """The hub's commit; None for a local folder."""
+    pieces: tuple[str, ...] | None = None
+    """The tokens of a draft with a vocabulary of its own, as the target's tokenizer writes them (`vocabulary.py`)."""
 
     @property
     def device(self) -> torch.device:
@@ -107,14 +112,19 @@ def check_pair(target: LanguageModel, draft: LanguageModel) -> None:
             f"{draft.name} knows {draft.vocab_size} tokens and {target.name} {target.vocab_size}: "
             "draft and target must share one vocabulary. Choose a draft of the target's family (`specdec models`)."
         )
-    if target.device != draft.device:
-        raise ValueError(
-            f"{draft.name} is on {draft.device} and {target.name} on {target.device}: load both on one device."
-        )
+    check_device(target, draft)
     if target.tokenizer and draft.tokenizer and target.tokenizer.get_vocab() != draft.tokenizer.get_vocab():
         raise ValueError(
             f"{draft.name} and {target.name} have different tokenizers: the same number means different text to each. "
             "Choose a draft of the target's family (`specdec models`)."
+        )
+
+
+def check_device(target: LanguageModel, draft: LanguageModel) -> None:
+    """Raise ValueError unless both are on one device."""
+    if target.device != draft.device:
+        raise ValueError(
+            f"{draft.name} is on {draft.device} and {target.name} on {target.device}: load both on one device."
         )
 
 

@@ -15,6 +15,7 @@ from specdec_lib.enumeration import decoder_law, merged_law, target_law
 from specdec_lib.measuring.frequencies import compare
 from specdec_lib.models import as_language_model
 from specdec_lib.sampling import Sampling
+from specdec_lib.vocabulary import NEVER, Vocabulary
 
 
 class TableModule(PreTrainedModel, GenerationMixin):
@@ -61,6 +62,19 @@ class Paced(Cycle):
         return super().propose(k)
 
 
+def with_vocabulary(proposed, read, context="growing"):
+    """A drafter over a table of its own, whose tokens are the target's as these say; what it lacks it reads as 0."""
+
+    def build(draft, target):
+        size = max(len(proposed), 1 + max(read))
+        model = table_model(draft.module.seed + 500, size)
+        of_target = torch.tensor([*read, *[0] * target.vocab_size][: target.vocab_size])
+        ids = torch.tensor([*proposed, *[NEVER] * size][:size])
+        return ModelDrafter(model, context=context, vocabulary=Vocabulary(ids, of_target))
+
+    return build
+
+
 DRAFTERS = {
     "growing": lambda draft, target: ModelDrafter(draft),
     "frozen": lambda draft, target: ModelDrafter(draft, context="frozen"),
@@ -71,7 +85,12 @@ DRAFTERS = {
     "silent": lambda draft, target: Silent(),
     "lookup": lambda draft, target: PromptLookupDrafter(target.vocab_size, shortest=1),
     "in turn": lambda draft, target: FirstDrafter(PromptLookupDrafter(target.vocab_size), ModelDrafter(draft)),
+    "fewer tokens": with_vocabulary([NEVER, 2, 0], [2, 0, 1]),
+    "fewer, frozen": with_vocabulary([NEVER, 2, 0], [2, 0, 1], "frozen"),
+    "tokens the target lacks": with_vocabulary([1, NEVER, 0, NEVER], [2, 0, 3]),
+    "one token twice": with_vocabulary([1, 2, 1], [0, 2, 1]),
 }
+VOCABULARIES = list(DRAFTERS)[-4:]
 
 
 @dataclass(frozen=True)
@@ -145,6 +164,8 @@ def law_by_rounds():
     check_case(Case(2, 4, PRUNED, session="uncached", seed=2))
     check_case(Case(3, 5, PRUNED, "paced", ends=True, seed=3))
     check_case(Case(3, 4, PRUNED, seed=4))
+    check_case(Case(2, 4, HOT, "tokens the target lacks", seed=9))
+    check_case(Case(2, 4, HOT, "one token twice", seed=10))
 
 
 def law_of_the_whole():

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
-from checks import CHECKS, Case, assert_same_law, check_case, chi_square, table_model
+from checks import CHECKS, VOCABULARIES, Case, assert_same_law, check_case, chi_square, table_model
 from conftest import perturbed, tiny_module
 from test_decoders import PROMPT, check_accounting, reference
 
@@ -75,7 +75,26 @@ def costly_cases():
         yield Case(2, 5, NARROW, drafter, session, whole=True, seed=seed)
 
 
-CASES = [*short_cases(), *long_cases(), *costly_cases()]
+def vocabulary_cases():
+    """Drafts that lack tokens of the target, that have some it lacks, and that have one of its tokens twice."""
+    samplings = [GREEDY, *PAIRS, NUCLEUS, WIDE[0]]
+    for number, (k, drafter, sampling, session) in enumerate(
+        itertools.product((1, 2, 3, 4), VOCABULARIES, samplings, SESSIONS), 3000
+    ):
+        yield Case(
+            k,
+            n=k + 2,
+            sampling=sampling,
+            drafter=drafter,
+            session=session,
+            whole=k < 3 and number % 3 == 0 and sampling is not WIDE[0],
+            vocab=3 + number % 2,
+            ends=number % 5 < 2,
+            seed=number,
+        )
+
+
+CASES = [*short_cases(), *long_cases(), *costly_cases(), *vocabulary_cases()]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

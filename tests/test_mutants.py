@@ -14,6 +14,7 @@ from specdec_lib.decoders import Decoding
 from specdec_lib.drafters import ModelDrafter
 from specdec_lib.sampling import SeededChance, acceptance_probabilities, residual_distribution
 from specdec_lib.sessions import CachedSession
+from specdec_lib.vocabulary import NEVER, Vocabulary
 
 MUTANTS = {}
 
@@ -224,6 +225,48 @@ def _(patch):
         return original(decoding, k)
 
     patch.setattr(Decoding, "_round", round_)
+
+
+# The vocabulary.
+
+
+@mutant("law by rounds")
+def _(patch):
+    """what the target lacks is drawn as another token, and its chance forgotten"""
+    original = Vocabulary.spread
+    patch.setattr(Vocabulary, "proposable", lambda vocabulary, logits: logits)
+
+    def as_target(drafter, drafted, rows):
+        vocabulary = drafter.vocabulary
+        if vocabulary is None:
+            return drafted, rows
+        return vocabulary.proposed[drafted].clamp(min=0), original(vocabulary, rows * (vocabulary.proposed != NEVER))
+
+    patch.setattr(ModelDrafter, "_as_target", as_target)
+
+
+@mutant("law by rounds")
+def _(patch):
+    """a token that the draft has twice counts once"""
+
+    def spread(vocabulary, rows):
+        wide = rows.new_zeros(len(rows), len(vocabulary.read))
+        known = vocabulary.proposed != NEVER
+        return wide.index_copy_(1, vocabulary.proposed[known], rows[:, known])
+
+    patch.setattr(Vocabulary, "spread", spread)
+
+
+@mutant("law by rounds")
+def _(patch):
+    """the draft's own numbers taken for the target's"""
+    original = ModelDrafter._as_target
+
+    def as_target(drafter, drafted, rows):
+        _, rows = original(drafter, drafted, rows)
+        return drafted, rows
+
+    patch.setattr(ModelDrafter, "_as_target", as_target)
 
 
 # The cache.
