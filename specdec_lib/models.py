@@ -1,5 +1,6 @@
 """The checkpoints by name, and how one is loaded."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from transformers import (
     BitsAndBytesConfig,
     GenerationConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 from transformers.utils import logging
 
@@ -36,6 +38,12 @@ PAPER = {
 
 REPLICA = {f"replica-{size}": RUNS / "replica-models" / size for size in PAPER_SIZES}
 """Stand-ins of the paper's sizes, which `data/mini/train.py --sizes paper` trains."""
+
+GEMMA = "gemma-3-270m"
+"""A real model that writes Japanese, and needs no hub (`gemma.py`)."""
+
+GEMMA_DRAFTS = ["gemma-draft-1", "gemma-draft-2"]
+"""Drafts for it, by rising size, over a small part of its vocabulary."""
 
 ATTENTIONS = ["eager", "sdpa", BETTERTRANSFORMER]
 BITS = [32, 16, 8, 4]
@@ -134,6 +142,12 @@ def resolve(name: str) -> str:
         return str(DATA / "mini" / name.removeprefix("mini-"))
     if name in PAPER:
         return PAPER[name]
+    if name == GEMMA:
+        from specdec_lib import gemma  # which only it needs
+
+        return gemma.source()
+    if name in GEMMA_DRAFTS:
+        return str(DATA / "gemma-drafts" / name.removeprefix("gemma-"))
     if name in REPLICA:
         if (REPLICA[name] / "config.json").exists():
             return str(REPLICA[name])
@@ -145,7 +159,7 @@ def resolve(name: str) -> str:
     if name.count("/") == 1:
         return name
     raise ValueError(
-        f"Unknown model {name!r}. Known are {', '.join([*EMBEDDED, *PAPER])}; "
+        f"Unknown model {name!r}. Known are {', '.join([*EMBEDDED, *PAPER, GEMMA, *GEMMA_DRAFTS])}; "
         "a hub id (owner/name) or a local folder works too."
     )
 
@@ -204,7 +218,7 @@ def load_model(
         )
         options["device_map"] = {"": device}
     places = [device] if bits < 16 else list(dict.fromkeys(["cpu", device]))
-    with _quiet():
+    with quiet():
         files = weights.choose(folder, name, pickled)
         shapes = _examine(name, folder, files)
         weights.check_size(name, shapes, bits if bits < 16 else 8 * options["dtype"].itemsize, places)
@@ -219,12 +233,8 @@ def load_model(
                 **options,
             )
         weights.check_loaded(name, module, info)
-        with _sentence(name, folder, "tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
-            tokenizer.decode(tokenizer("a", verbose=False).input_ids)  # a broken one may load and fail when it's used
-            _ = tokenizer.all_special_ids  # asks without end for an unknown token that isn't in the vocabulary
-    if len(tokenizer.get_vocab()) <= len(tokenizer.added_tokens_decoder):
-        raise ValueError(f"There is no vocabulary for the tokenizer of {name} in {folder}: put tokenizer.json there.")
+        pieces = _pieces(name, folder, module.config.get_text_config().vocab_size)
+        tokenizer = None if pieces else _tokenizer(name, folder)
     if attention == BETTERTRANSFORMER and not module._supports_attention_backend:
         raise ValueError(
             f"{name} is a {type(module).__name__}, whose attention transformers can't replace: "
@@ -233,7 +243,29 @@ def load_model(
     if bits >= 16:
         with _sentence(name, folder, "model"):
             module.to(device)
-    return LanguageModel(module.eval(), tokenizer, name, attention, bits, commit)
+    return LanguageModel(module.eval(), tokenizer, name, attention, bits, commit, pieces)
+
+
+def _tokenizer(name: str, folder: Path) -> PreTrainedTokenizerBase:
+    with _sentence(name, folder, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+        tokenizer.decode(tokenizer("a", verbose=False).input_ids)  # a broken one may load and fail when it's used
+        _ = tokenizer.all_special_ids  # asks without end for an unknown token that isn't in the vocabulary
+    if len(tokenizer.get_vocab()) <= len(tokenizer.added_tokens_decoder):
+        raise ValueError(f"There is no vocabulary for the tokenizer of {name} in {folder}: put tokenizer.json there.")
+    return tokenizer
+
+
+def _pieces(name: str, folder: Path, size: int) -> tuple[str, ...] | None:
+    """The tokens of a draft that has a vocabulary of its own, `size` of them."""
+    file = folder / PIECES
+    if not file.is_file():
+        return None
+    with _sentence(name, folder, "vocabulary"):
+        pieces = json.loads(file.read_text(encoding="utf-8"))
+        if not (isinstance(pieces, list) and len(pieces) == size and all(isinstance(piece, str) for piece in pieces)):
+            raise ValueError(f"{PIECES} is no list of {size} texts")
+    return tuple(pieces)
 
 
 def _from_hub(hub_id: str, revision: str | None, pickled: bool) -> tuple[Path, str]:
@@ -290,7 +322,7 @@ def _sentence(name: str, folder: Path, part: str) -> Iterator[None]:
         raise ValueError(message) from error
 
 
-class _quiet:
+class quiet:
     """No progress bar for weights that load in a second, no notice of an optional package, no table before an error."""
 
     def __enter__(self) -> None:

@@ -16,6 +16,9 @@ HOME = _CLONE or Path.cwd()
 RUNS = HOME / "runs"
 """Measured rows and executed notebooks, a folder a profile."""
 
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "specdec"
+"""What is made once and kept for this user."""
+
 
 def possible(path: str | Path) -> bool:
     """Whether a file could have this name: it isn't too long, has no NUL in it and is no half of a surrogate pair."""

@@ -74,9 +74,19 @@ class UncachedSession(_ModelSession):
 
 
 class CachedSession(_ModelSession):
-    """Keeps keys and values in transformers' DynamicCache and computes new tokens only."""
+    """Keeps keys and values in transformers' DynamicCache and computes new tokens only.
+
+    All of them, also where a layer sees a window of the last ones (Gemma 3): what has left a window would be missing
+    after a rollback. Raises ValueError for models that keep a state instead (Mamba, Jamba, Qwen3-Next), which nothing
+    rolls back.
+    """
 
     def __init__(self, model: LanguageModel):
+        if getattr(model.module, "_is_stateful", False):
+            raise ValueError(
+                f"{model.name} is a {type(model.module).__name__}, which sums up what it has read in a state that "
+                'can\'t be rolled back: choose session "uncached" (kv_cache=False).'
+            )
         super().__init__(model)
         self.cache = DynamicCache()
 

@@ -15,6 +15,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoXConfig,
@@ -30,7 +32,7 @@ from specdec_lib.models import as_language_model
 
 pytest.register_assert_rewrite("checks")
 
-ARCHITECTURES = ["neox", "gpt2", "llama", "qwen2"]
+ARCHITECTURES = ["neox", "gpt2", "llama", "qwen2", "gemma3"]  # the last with layers that see a window
 CONTEXT = 64
 CAUGHT = pytest.StashKey[dict[str, list[str]]]()  # mutant -> the checks that caught it
 
@@ -46,15 +48,19 @@ def tiny_module(architecture, seed=5, vocab=60, end=None, context=CONTEXT, scale
             "neox": (GPTNeoXForCausalLM, GPTNeoXConfig),
             "llama": (LlamaForCausalLM, LlamaConfig),
             "qwen2": (Qwen2ForCausalLM, Qwen2Config),
+            "gemma3": (Gemma3ForCausalLM, Gemma3TextConfig),
         }[architecture]
         grouped = {} if architecture == "neox" else {"num_key_value_heads": 2}
-        options = {"hidden_size": 32} | options
+        if architecture == "gemma3":
+            windows = ["sliding_attention", "full_attention"]
+            grouped |= {"sliding_window": 16, "layer_types": windows, "head_dim": 8, "query_pre_attn_scalar": 8}
+            grouped |= {"tie_word_embeddings": False}
+        options = {"hidden_size": 32} | grouped | options
         config = configuration(
             num_hidden_layers=2,
             num_attention_heads=4,
             intermediate_size=64,
             max_position_embeddings=context,
-            **grouped,
             **options,
             **tokens,
         )

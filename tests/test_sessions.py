@@ -3,8 +3,9 @@ import random
 import pytest
 import torch
 from conftest import ARCHITECTURES, CONTEXT, tiny_module
-from transformers import GPT2LMHeadModel
+from transformers import GPT2LMHeadModel, MambaConfig, MambaForCausalLM
 
+from specdec_lib import AutoregressiveDecoder
 from specdec_lib.models import as_language_model
 from specdec_lib.sessions import SESSIONS, CachedSession, StaticSession, session_factory
 
@@ -58,6 +59,37 @@ def test_logits_are_those_of_a_fresh_forward_after_any_calls(name, model, seed):
             if last != 0:
                 check(logits, model, tokens, len(new) if last is None else last)
         assert session.length == len(tokens)
+
+
+@pytest.fixture(scope="module")
+def windowed():
+    return as_language_model(tiny_module("gemma3", context=4096, scale=5.0, sliding_window=512))
+
+
+@pytest.mark.parametrize("length", [100, 510, 511, 512, 513, 600, 2000])
+@pytest.mark.parametrize("name", ["uncached", "cached"])
+def test_a_rollback_reaches_behind_the_edge_of_a_window(name, length, windowed):
+    """As a decoder does it: the prompt, then rounds of drafted tokens of which some are taken back."""
+    chance = random.Random(length)
+    tokens = [chance.randrange(60) for _ in range(length)]
+    session = OPENED[name](windowed)
+    session.extend(tokens, last=0)
+    for kept in (0, 3, 7, 1, 8):
+        drafted = [chance.randrange(60) for _ in range(8)]
+        check(session.extend(drafted), windowed, tokens + drafted, 8)
+        session.rollback(len(tokens) + kept)
+        tokens += drafted[:kept]
+    session.rollback(length // 2)
+    check(session.extend([1, 2, 3]), windowed, [*tokens[: length // 2], 1, 2, 3], 3)
+
+
+def test_a_model_that_keeps_a_state_is_refused():
+    with torch.random.fork_rng():
+        module = MambaForCausalLM(MambaConfig(vocab_size=20, hidden_size=16, num_hidden_layers=1, state_size=4))
+    model = as_language_model(module)
+    with pytest.raises(ValueError, match="state that can't be rolled back: choose session"):
+        CachedSession(model)
+    AutoregressiveDecoder(model, kv_cache=False).generate([1, 2, 3], 4)
 
 
 @on_every_model
