@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     generate.add_argument("--trace", action="store_true", help="show what became of each drafted token")
     generate.add_argument(
+        "--compare", action="store_true", help="decode the text again without drafting, and say how much faster it was"
+    )
+    generate.add_argument(
         "--color",
         choices=["auto", "always", "never"],
         default="auto",
@@ -127,7 +130,8 @@ def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--decode", choices=["auto_regressive", "speculative"], default="speculative", help="(speculative)")
     add("--target-model", "-p", default="mini-target", metavar="MODEL", help="name, hub id or folder (mini-target)")
-    add("--draft-model", "-q", default="mini-draft-4", metavar="MODEL", help="name, hub id or folder (mini-draft-4)")
+    add("--draft-model", "-q", metavar="MODEL", help="name, hub id or folder (mini-draft-4, or the target's own)")
+    add("--drafter", choices=["model", "lookup", "lookup-first"], default="model", help="who proposes (model)")
     add("--n-lookahead", "-k", type=_lookahead, default=5, metavar="K", help='tokens drafted in a round, or "auto" (5)')
     add("--temperature", type=float, default=0.0, metavar="T", help="0 takes the most likely token (0)")
     add("--top-k", type=int, metavar="N", help="draw from the N most likely tokens")
@@ -135,7 +139,7 @@ def _add_decoding_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, help="(0)")
     add("--max-new-tokens", type=int, default=128, metavar="N", help="(128)")
     add("--max-text-length", type=int, default=256, metavar="N", help="tokens that the input is cut to (256)")
-    add("--bits", type=int, default=32, metavar="{32,16,8,4}", help="of the weights (32)")
+    add("--bits", type=int, metavar="{32,16,8,4}", help="of the weights (32; 16 for gemma-3-270m)")
     add("--attention", default="sdpa", metavar="{sdpa,eager,bettertransformer-2023}", help="(sdpa)")
     add("--kv-cache", action=argparse.BooleanOptionalAction, default=True, help="keep keys and values (on)")
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
@@ -180,6 +184,9 @@ def _generate(args: argparse.Namespace) -> None:
         print(text_of.rest())
     sys.stdout.flush()
     print(traces.summary(decoding.generation), file=sys.stderr)
+    if args.compare:
+        options = (args.max_new_tokens, args.temperature, args.top_k, args.top_p, args.seed)
+        print(_compare(decoder, decoding.generation, options), file=sys.stderr)
     if args.output_dir:
         _write_result(args, text, decoding.generation)
 
@@ -275,19 +282,48 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _decoder(args: argparse.Namespace):
-    from specdec_lib import AutoregressiveDecoder, ModelDrafter, SpeculativeDecoder, load_model
+    from specdec_lib import AutoregressiveDecoder, SpeculativeDecoder, load_model
+    from specdec_lib.models import GEMMA, USUAL_DRAFT
 
+    args.draft_model = args.draft_model or USUAL_DRAFT.get(args.target_model, "mini-draft-4")
     pickled = args.pickled.split()
     if unknown := set(pickled) - {args.target_model, args.draft_model}:
         raise ValueError(f"{min(unknown)!r} is neither target nor draft: leave it out of --pickled.")
 
-    def load(name: str):
-        return load_model(name, args.attention, args.bits, args.device, pickled=name in pickled)
+    def load(name: str, bits: int):
+        return load_model(name, args.attention, args.bits or bits, args.device, pickled=name in pickled)
 
+    target_bits = 16 if args.target_model == GEMMA else 32
     if args.decode == "auto_regressive":
-        return AutoregressiveDecoder(load(args.target_model), args.kv_cache)
-    drafter = ModelDrafter(load(args.draft_model))
-    return SpeculativeDecoder(load(args.target_model), drafter, args.n_lookahead, args.kv_cache)
+        return AutoregressiveDecoder(load(args.target_model, target_bits), args.kv_cache)
+    draft = load(args.draft_model, 32) if args.drafter != "lookup" else None
+    target = load(args.target_model, target_bits)
+    return SpeculativeDecoder(target, _drafter(args.drafter, target, draft), args.n_lookahead, args.kv_cache)
+
+
+def _drafter(kind: str, target, draft):
+    from specdec_lib import FirstDrafter, ModelDrafter, PromptLookupDrafter
+
+    if kind == "model":
+        return ModelDrafter(draft)
+    lookup = PromptLookupDrafter(target.vocab_size)
+    return lookup if kind == "lookup" else FirstDrafter(lookup, ModelDrafter(draft))
+
+
+def _compare(decoder, drafted, options: tuple) -> str:
+    """How much faster a text came than without drafting, both decoded once more after this warm-up, in turn."""
+    from specdec_lib import AutoregressiveDecoder
+
+    plain = AutoregressiveDecoder(decoder.target, session=decoder.open_session)
+    plain.generate(drafted.prompt_ids, 2)
+    alone = plain.generate(drafted.prompt_ids, *options)
+    again = decoder.generate(drafted.prompt_ids, *options)
+    seconds = [run.seconds / len(run.token_ids) for run in (alone, again)]
+    same = "the same text" if alone.token_ids == again.token_ids else "another text"
+    return (
+        f"without drafting: {1000 * seconds[0]:.1f} ms a token, with: {1000 * seconds[1]:.1f} ms, "
+        f"x{seconds[0] / seconds[1]:.2f} as fast, {same}"
+    )
 
 
 def _input_text(text: str) -> str:

@@ -45,6 +45,9 @@ GEMMA = "gemma-3-270m"
 GEMMA_DRAFTS = ["gemma-draft-1", "gemma-draft-2"]
 """Drafts for it, by rising size, over a small part of its vocabulary."""
 
+USUAL_DRAFT = {EMBEDDED[0]: "mini-draft-4", GEMMA: GEMMA_DRAFTS[-1]}
+"""The draft of a target where none is named."""
+
 ATTENTIONS = ["eager", "sdpa", BETTERTRANSFORMER]
 BITS = [32, 16, 8, 4]
 

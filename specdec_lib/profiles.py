@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from specdec_lib.models import EMBEDDED, PAPER_SIZES
+from specdec_lib.models import EMBEDDED, GEMMA_DRAFTS, PAPER_SIZES
+from specdec_lib.models import GEMMA as GEMMA_TARGET
 from specdec_lib.models import PAPER as PAPER_MODELS
 
 MOST_REPEATS = 1_000
@@ -29,7 +30,18 @@ class Profile:
     max_new_tokens: int
     timed_new_tokens: int  # where a whole summary would take too long: everything uncached, quantization, rates
     draws: int  # sampled texts a case, for `frequencies`
+    bits: int = 32  # of the target where an experiment doesn't vary them
+    sessions: tuple[str, ...] = ("uncached", "cached", "static")  # the last is the fastest
+    experiments: tuple[str, ...] = ()  # that are measured; all of them where none is named
+    lookup_lookaheads: tuple[int, ...] = (3, 6)  # beside other libraries: where the text is looked up,
+    first_lookaheads: tuple[int | str, ...] = (3,)  # and where a draft is asked after it
+    shared_vocabulary: bool = True  # of target and drafts, without which other libraries can't use the drafts
     pickled: tuple[str, ...] = ()  # models whose weights may be pickled, as the user says by their names
+
+    @property
+    def fastest(self) -> str:
+        """The fastest session of the target."""
+        return self.sessions[-1]
 
     def limited(self, articles: int | None = None, repeats: int | None = None) -> "Profile":
         """The same over the first articles alone, and so many times; None leaves it as it is.
@@ -130,7 +142,31 @@ REPLICA = replace(
 )
 """Stand-ins of the paper's sizes, trained by `data/mini/train.py --sizes paper` where there is a GPU and no hub."""
 
-PROFILES = {profile.name: profile for profile in (MINI, QUICK, PAPER, REPLICA)}
+GEMMA = replace(
+    MINI,
+    name="gemma",
+    target=GEMMA_TARGET,
+    drafts=tuple(GEMMA_DRAFTS),
+    draft=GEMMA_DRAFTS[-1],
+    articles=24,
+    timed_articles=12,
+    own_articles=12,
+    repeats=3,
+    lookaheads=(1, 2, 3, 4, 6, 8, 10),
+    max_new_tokens=48,
+    bits=16,
+    sessions=("cached", "auto"),
+    experiments=(
+        *("forwards", "rounds", "quality", "acceptance", "lookup"),
+        *("speed", "table1_static", "table1_lookup", "ties"),
+    ),
+    lookup_lookaheads=(3, 6, 10),
+    first_lookaheads=(3, 6, 10, "auto"),
+    shared_vocabulary=False,
+)
+"""A real model on our articles: Gemma 3 270M in bf16, with drafts over a small part of its vocabulary."""
+
+PROFILES = {profile.name: profile for profile in (MINI, QUICK, PAPER, REPLICA, GEMMA)}
 
 
 def profile_named(name: str) -> Profile:

@@ -29,7 +29,7 @@ from train import NEWS, PROMPT, VARIED, Batches, keep_freed_memory, read_rows, r
 from transformers import AutoTokenizer  # noqa: E402
 from vary import Variations  # noqa: E402
 
-SIZES = {"1": Size(2, 128, 2, 6_000_000), "2": Size(4, 192, 3, 6_000_000)}
+SIZES = {"2": Size(4, 192, 3, 4_500_000), "1": Size(2, 128, 2, 3_500_000)}
 VOCABULARY = 8192
 TEXT_TOKENS = 256
 COMPOSED = 12_000

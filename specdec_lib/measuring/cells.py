@@ -46,18 +46,24 @@ class Comparison:
     max_new_tokens: int
 
 
+def plain_cell(profile: Profile) -> Cell:
+    """Plain decoding of the target over transformers' cache."""
+    return Cell(profile.target, bits=profile.bits)
+
+
 def comparisons_of(profile: Profile) -> Iterator[Comparison]:
     """Every comparison of a profile, in the order of the notebooks."""
     p = profile
     ours, counted = (p.own_articles, p.repeats), (p.articles, 1)
-    plain = Cell(p.target)
+    plain = plain_cell(p)
     paper_setting = replace(plain, session="uncached", attention="eager")
     grid = [replace(plain, draft=d, n_lookahead=k) for d in p.drafts for k in p.lookaheads]
     replayed = [replace(cell, session="replayed", attention="sdpa") for cell in grid]
-    static = [replace(cell, session="static", attention="sdpa") for cell in (plain, *grid)]
+    static = [replace(cell, session=p.fastest, attention="sdpa") for cell in (plain, *grid)]
     looking = dict.fromkeys((None, p.drafts[0], p.draft))
-    lookup = [Cell(p.target, draft, True, k, "replayed") for draft in looking for k in p.lookaheads]
-    yield Comparison("quality", (Cell(p.target),), *counted, p.max_new_tokens)
+    looked = replace(plain, lookup=True, session="replayed")
+    lookup = [replace(looked, draft=draft, n_lookahead=k) for draft in looking for k in p.lookaheads]
+    yield Comparison("quality", (plain,), *counted, p.max_new_tokens)
     yield Comparison("acceptance", tuple(replayed), *counted, p.max_new_tokens)
     yield Comparison("rates", tuple(_rates(p)), *ours, p.timed_new_tokens)
     yield Comparison("table1", (plain, *grid), *ours, p.max_new_tokens)
@@ -67,7 +73,7 @@ def comparisons_of(profile: Profile) -> Iterator[Comparison]:
     )
     yield Comparison("table1_static", tuple(static), *ours, p.max_new_tokens)
     yield Comparison("lookup", tuple(lookup), *counted, p.max_new_tokens)
-    timed = [replace(cell, session="static") for cell in lookup]
+    timed = [replace(cell, session=p.fastest) for cell in lookup]
     yield Comparison("table1_lookup", (static[0], *timed), *ours, p.max_new_tokens)
     frozen = [replace(cell, context="frozen") for cell in replayed if cell.n_lookahead > 1]
     yield Comparison("frozen", tuple(frozen), *counted, p.max_new_tokens)

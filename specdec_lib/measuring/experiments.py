@@ -12,7 +12,9 @@ from specdec_lib.measuring.ties import Ties
 
 
 def experiments_of(lab: Lab) -> dict[str, Experiment]:
-    """The comparisons of the paper and ours, after the quick ones that their tables count with."""
+    """Those the profile names: comparisons of the paper and ours, after the quick ones that their tables count with."""
+    wanted = lab.profile.experiments
     grids = [Grid(lab, comparison) for comparison in comparisons_of(lab.profile)]
     costs, others = (Forwards(lab), Rounds(lab)), (Speed(lab), Ties(lab), Frequencies(lab))
-    return {experiment.name: experiment for experiment in (*costs, *grids, *others)}
+    every = {experiment.name: experiment for experiment in (*costs, *grids, *others)}
+    return {name: every[name] for name in wanted or every}

@@ -11,11 +11,10 @@ from specdec_lib.graphs import Repeated
 from specdec_lib.measuring.lab import Lab
 from specdec_lib.measuring.tasks import Task
 from specdec_lib.sampling import GreedyChance
-from specdec_lib.sessions import SESSIONS, Session
+from specdec_lib.sessions import Session, session_factory
 
 REPEATS = 15
 RECORDED = 2  # forwards alike after which one is repeated, where that is done
-MEASURED = ("cached", "static")
 
 
 class Forwards:
@@ -31,7 +30,9 @@ class Forwards:
     def tasks(self) -> Iterator[Task]:
         for repeat in range(REPEATS):
             for model in (self.lab.profile.target, *self.lab.profile.drafts):
-                for session in MEASURED:
+                for session in self.lab.profile.sessions:
+                    if session == "uncached":  # which reads the whole text again
+                        continue
                     for width in self.widths:
                         yield Task(
                             self.name,
@@ -61,7 +62,7 @@ class Forwards:
         }
 
     def _open(self, model: str, session: str) -> "Forwarding":
-        return Forwarding(SESSIONS[session](self.lab.model(model)), self.lab.prompts[0])
+        return Forwarding(session_factory(session)(self.lab.model(model)), self.lab.prompts[0])
 
 
 class Forwarding:

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from specdec_lib.decoders import AutoregressiveDecoder, Generation, SpeculativeDecoder
 from specdec_lib.drafters import Drafter, FirstDrafter, ModelDrafter, PromptLookupDrafter
-from specdec_lib.measuring.cells import Cell, Comparison
+from specdec_lib.measuring.cells import Cell, Comparison, plain_cell
 from specdec_lib.measuring.lab import Lab
 from specdec_lib.measuring.tasks import Task
 from specdec_lib.models import LanguageModel
 from specdec_lib.rouge import score
 from specdec_lib.sessions import CachedSession, ReplayedSession
+from specdec_lib.vocabulary import Vocabulary
 
 WARM_UP = 24
 """New tokens before a cell is timed: enough for every shape of round to be recorded where rounds are."""
@@ -55,7 +56,7 @@ class Grid:
         cell, number = task.work
         article = self.lab.articles[number]
         generation = self._decode(cell, number, task.max_new_tokens)
-        if cell == Cell(self.lab.profile.target) and task.max_new_tokens == self.lab.profile.max_new_tokens:
+        if cell == plain_cell(self.lab.profile) and task.max_new_tokens == self.lab.profile.max_new_tokens:
             self.lab.greedy_tokens[article["id"]] = generation.token_ids
         target, draft = self._target(cell), self._draft(cell)
         timed = cell.session != "replayed"
@@ -115,7 +116,7 @@ class Grid:
         """Prompt and the target's own text, decoded where "quality" did not do so."""
         name = self.lab.articles[article]["id"]
         if name not in self.lab.greedy_tokens:
-            plain = self._decode(Cell(self.lab.profile.target), article, self.lab.profile.max_new_tokens)
+            plain = self._decode(plain_cell(self.lab.profile), article, self.lab.profile.max_new_tokens)
             self.lab.greedy_tokens[name] = plain.token_ids
         return self.lab.prompts[article] + self.lab.greedy_tokens[name]
 
@@ -132,7 +133,9 @@ class Grid:
     def _draft_logits(self, cell: Cell, article: int) -> Tensor:
         """The draft's logits along prompt and greedy text, and as many rows again for rounds that look past the end."""
         if self._drafted[0] != (cell.draft, article):
-            rows = CachedSession(self._draft(cell)).extend(self._greedy_text(article))
+            text, draft = torch.tensor(self._greedy_text(article)), self._draft(cell)
+            vocabulary = Vocabulary.between(self._target(cell), draft)
+            rows = CachedSession(draft).extend(vocabulary.read[text] if vocabulary else text)
             longest = max(self.lab.profile.lookaheads)
             self._drafted = (cell.draft, article), torch.cat([rows, rows[-1:].expand(longest, -1)])
         return self._drafted[1]

@@ -24,9 +24,10 @@ class Lab:
         self.greedy_tokens: dict[str, list[int]] = {}
         self._loaded = cache(self._load)
 
-    def model(self, name: str, attention: str = "sdpa", bits: int = 32) -> LanguageModel:
-        """Loaded once, however often it is asked for."""
-        return self._loaded(name, attention, bits)
+    def model(self, name: str, attention: str = "sdpa", bits: int | None = None) -> LanguageModel:
+        """Loaded once, however often it is asked for; bits: the profile's by default, 32 of a draft."""
+        usual = self.profile.bits if name == self.profile.target else 32
+        return self._loaded(name, attention, usual if bits is None else bits)
 
     def _load(self, name: str, attention: str, bits: int) -> LanguageModel:
         pickled = name in self.profile.pickled

@@ -21,7 +21,7 @@ from specdec_lib.measuring.tasks import Task
 from specdec_lib.models import LanguageModel
 from specdec_lib.profiles import Profile
 from specdec_lib.sampling import GreedyChance, Sampling
-from specdec_lib.sessions import SESSIONS
+from specdec_lib.sessions import session_factory
 
 REPEATS, LIKE = 5, 5
 BUFFER = 2**29  # bytes that are read to measure a bandwidth: more than a processor's cache holds
@@ -74,7 +74,7 @@ class Rounds:
 
 def timed(profile: Profile) -> dict[str, tuple[int, ...]]:
     """The look-aheads that rounds are timed at, by session."""
-    return {"uncached": profile.uncached_lookaheads, "cached": profile.lookaheads, "static": profile.lookaheads}
+    return {s: profile.uncached_lookaheads if s == "uncached" else profile.lookaheads for s in profile.sessions}
 
 
 class Round:
@@ -89,7 +89,9 @@ class Round:
         decoder = SpeculativeDecoder(self.target, ModelDrafter(self.draft), max(profile.lookaheads), session=session)
         workspace = decoder.workspace(Sampling(), GreedyChance())
         self.whole = RoundTimer(workspace, decoder.narrowest.context, self.prompt, cycle(self.prompt))
-        self.forwards = [Forwarding(SESSIONS[session](model), self.prompt) for model in (self.target, self.draft)]
+        self.forwards = [
+            Forwarding(session_factory(session)(model), self.prompt) for model in (self.target, self.draft)
+        ]
         for k in (PLAIN, *profile.lookaheads):  # warm up
             self.measure(k)
 

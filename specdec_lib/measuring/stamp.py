@@ -22,6 +22,7 @@ MEASURING_MODULES = [
     "linears",
     "graphs",
     "drafters",
+    "vocabulary",
     "theory",
     "lookahead",
     "clock",

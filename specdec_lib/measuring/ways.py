@@ -1,5 +1,6 @@
 """The ways of decoding that are compared with other libraries', by name."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,17 +38,26 @@ def ways(profile: Profile, device: str) -> tuple[Way, ...]:
     return (
         Way("transformers", "generate"),
         *([Way("transformers", "compiled")] if device.startswith("cuda") else []),
-        *(Way("transformers", "prompt lookup", "lookup", None, k) for k in (3, 6)),
-        *(Way("transformers", "assisted", "model", draft, k) for draft in drafts for k in (1, 3)),
-        *(Way("transformers", "assisted default", "model", draft) for draft in drafts),
-        *(Way("flashspec", "auto", "lookup first", draft) for draft in drafts),
-        *(Way("flashspec", "composite-g4", "lookup first", draft) for draft in drafts),
-        *(Way("flashspec", "bandit", "model", draft, k) for draft in drafts for k in (1, 2)),
-        *(Way("original", "frozen", "model", profile.draft, 3, session) for session in ("uncached", "cached")),
+        *(Way("transformers", "prompt lookup", "lookup", None, k) for k in profile.lookup_lookaheads),
+        *(_with_shared_vocabulary(profile, drafts) if profile.shared_vocabulary else ()),
         *(Way("ours", "plain", session=session) for session in ("cached", "auto")),
         *(Way("ours", "speculative", "model", draft, k, "cached") for draft in drafts for k in (1, 3)),
         *(Way("ours", "speculative", "model", draft, k, "auto") for draft in drafts for k in (1, 2, 3, "auto")),
-        Way("ours", "speculative", "model", UNTRAINED, "auto", "auto"),
-        *(Way("ours", "lookup", "lookup", None, k, "auto") for k in (3, 6)),
-        *(Way("ours", "lookup first", "lookup first", draft, 3, "auto") for draft in drafts),
+        *([Way("ours", "speculative", "model", UNTRAINED, "auto", "auto")] if profile.shared_vocabulary else []),
+        *(Way("ours", "lookup", "lookup", None, k, "auto") for k in profile.lookup_lookaheads),
+        *(
+            Way("ours", "lookup first", "lookup first", draft, k, "auto")
+            for draft in drafts
+            for k in profile.first_lookaheads
+        ),
     )
+
+
+def _with_shared_vocabulary(profile: Profile, drafts: tuple[str, ...]) -> Iterator[Way]:
+    """Those of other libraries that take a draft, which must then know the target's tokens and no others."""
+    yield from (Way("transformers", "assisted", "model", draft, k) for draft in drafts for k in (1, 3))
+    yield from (Way("transformers", "assisted default", "model", draft) for draft in drafts)
+    yield from (Way("flashspec", "auto", "lookup first", draft) for draft in drafts)
+    yield from (Way("flashspec", "composite-g4", "lookup first", draft) for draft in drafts)
+    yield from (Way("flashspec", "bandit", "model", draft, k) for draft in drafts for k in (1, 2))
+    yield from (Way("original", "frozen", "model", profile.draft, 3, session) for session in ("uncached", "cached"))
