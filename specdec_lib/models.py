@@ -117,18 +117,37 @@ def as_language_model(model: LanguageModel | PreTrainedModel) -> LanguageModel:
 
 
 def check_pair(target: LanguageModel, draft: LanguageModel) -> None:
-    """Raise ValueError unless a token means the same to both and both are on one device."""
+    """Raise ValueError unless both are on one device and a token means the same to both.
+
+    A draft with a vocabulary of its own (`pieces`) must have half of it in common with the target.
+    """
+    check_device(target, draft)
+    if draft.pieces is not None:
+        known = len(known_pieces(target, draft))
+        if 2 * known < len(draft.pieces):
+            raise ValueError(
+                f"{target.name} has {known} of the {len(draft.pieces)} tokens of {draft.name}: choose a draft that was "
+                "made for this target (`specdec models`)."
+            )
+        return
     if target.vocab_size != draft.vocab_size:
         raise ValueError(
             f"{draft.name} knows {draft.vocab_size} tokens and {target.name} {target.vocab_size}: "
             "draft and target must share one vocabulary. Choose a draft of the target's family (`specdec models`)."
         )
-    check_device(target, draft)
     if target.tokenizer and draft.tokenizer and target.tokenizer.get_vocab() != draft.tokenizer.get_vocab():
         raise ValueError(
             f"{draft.name} and {target.name} have different tokenizers: the same number means different text to each. "
             "Choose a draft of the target's family (`specdec models`)."
         )
+
+
+def known_pieces(target: LanguageModel, draft: LanguageModel) -> dict[str, int]:
+    """The target's ids of those pieces of a draft that it has."""
+    if target.tokenizer is None:
+        raise ValueError(f"{target.name} came without a tokenizer, by which {draft.name} would know its tokens.")
+    ids = target.tokenizer.get_vocab()
+    return {piece: ids[piece] for piece in draft.pieces if ids.get(piece, target.vocab_size) < target.vocab_size}
 
 
 def check_device(target: LanguageModel, draft: LanguageModel) -> None:

@@ -12,16 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from specdec_lib.models import PIECES, LanguageModel, check_device, check_pair
+from specdec_lib.models import PIECES, LanguageModel, check_device, check_pair, known_pieces
 
 NEVER = -1
 """The target's id of a draft token that is never proposed."""
 
 UNKNOWN = 0
 """The draft's id that reads every token of the target's which the draft lacks."""
-
-FEWEST = 0.5
-"""Share of a draft's pieces that a target must have, or they don't belong together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,20 +47,11 @@ class Vocabulary:
 
         Raises ValueError where they don't belong together.
         """
+        check_pair(target, draft)
         if draft.pieces is None:
-            check_pair(target, draft)
             return None
-        check_device(target, draft)
-        if target.tokenizer is None:
-            raise ValueError(f"{target.name} came without a tokenizer, by which {draft.name} would know its tokens.")
-        ids = {piece: token for piece, token in target.tokenizer.get_vocab().items() if token < target.vocab_size}
+        ids = known_pieces(target, draft)
         proposed = torch.tensor([NEVER, *(ids.get(piece, NEVER) for piece in draft.pieces[1:])])
-        known = (proposed != NEVER).sum().item()
-        if known < FEWEST * (len(proposed) - 1):
-            raise ValueError(
-                f"{target.name} has {known} of the {len(proposed) - 1} tokens of {draft.name}: choose a draft that was "
-                "made for this target (`specdec models`)."
-            )
         read = torch.full((target.vocab_size,), UNKNOWN)
         read[proposed[proposed != NEVER]] = (proposed != NEVER).nonzero()[:, 0]
         return cls(proposed.to(draft.device), read.to(draft.device))
