@@ -31,6 +31,7 @@ class Profile:
     timed_new_tokens: int  # where a whole summary would take too long: everything uncached, quantization, rates
     draws: int  # sampled texts a case, for `frequencies`
     bits: int = 32  # of the target where an experiment doesn't vary them
+    precisions: tuple[int, ...] = (32, 16, 8, 4)  # in which speculative and plain texts are compared
     sessions: tuple[str, ...] = ("uncached", "cached", "static")  # the last is the fastest
     experiments: tuple[str, ...] = ()  # that are measured; all of them where none is named
     lookup_lookaheads: tuple[int, ...] = (3, 6)  # beside other libraries: where the text is looked up,
@@ -155,6 +156,7 @@ GEMMA = replace(
     lookaheads=(1, 2, 3, 4, 6, 8, 10),
     max_new_tokens=48,
     bits=16,
+    precisions=(32, 16),
     sessions=("cached", "auto"),
     experiments=(
         *("forwards", "rounds", "quality", "acceptance", "lookup"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import perturbed, tiny_module, word_tokenizer
-from miniature import WORDS
+from miniature import WORDS, profile_over, save_articles, save_models
 
 from specdec_lib import (
     AutoregressiveDecoder,
@@ -17,10 +17,14 @@ from specdec_lib import (
     ModelDrafter,
     PromptLookupDrafter,
     SpeculativeDecoder,
+    Study,
     gemma,
     load_model,
+    report,
 )
+from specdec_lib.measuring import rounds, speed
 from specdec_lib.models import GEMMA, GEMMA_DRAFTS, as_language_model, resolve
+from specdec_lib.profiles import GEMMA as GEMMA_PROFILE
 from specdec_lib.vocabulary import NEVER, UNKNOWN, Vocabulary, save_pieces
 
 made = pytest.mark.skipif(not gemma.KEPT.is_dir(), reason="Gemma is not installed, or was never loaded")
@@ -173,6 +177,27 @@ def test_a_vocabulary_of_other_models_is_refused(target):
     vocabulary = Vocabulary(torch.arange(3), torch.tensor([0, 1, 2]))
     with pytest.raises(ValueError, match="of 3 and 3 tokens"):
         SpeculativeDecoder(target, ModelDrafter(draft, vocabulary=vocabulary))
+
+
+def test_a_profile_of_such_drafts_is_measured_whole(folder, tmp_path):
+    """The experiments of the profile gemma, in miniature."""
+    names = save_models(tmp_path, target=tiny_module("gemma3", end=1, context=256))
+    few = {
+        name: getattr(GEMMA_PROFILE, name)
+        for name in ("sessions", "experiments", "bits", "precisions", "shared_vocabulary")
+    }
+    profile = profile_over(names["target"], (str(folder), str(folder)), save_articles(tmp_path, 2), 2, **few)
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setattr(rounds, "REPEATS", 1)
+        quick.setattr(speed, "NEW_TOKENS", 4)
+        study = Study(profile, "cpu", folder=tmp_path / "results")
+        for name in study.experiments:
+            study.run(name)
+    assert tuple(study.experiments) == GEMMA_PROFILE.experiments
+    assert {name: study.missing(name) for name in study.experiments} == {name: [] for name in study.experiments}
+    ways = {row["cell"] for row in study.results.rows if row["experiment"] == "speed"}
+    assert not any("assisted" in way or "flashspec" in way for way in ways)
+    report.compose(study.results)
 
 
 # The model itself.

@@ -29,11 +29,11 @@ from train import NEWS, PROMPT, VARIED, Batches, keep_freed_memory, read_rows, r
 from transformers import AutoTokenizer  # noqa: E402
 from vary import Variations  # noqa: E402
 
-SIZES = {"2": Size(4, 192, 3, 4_500_000), "1": Size(2, 128, 2, 3_500_000)}
+SIZES = {"2": Size(4, 192, 3, 9_000_000), "1": Size(2, 128, 2, 4_500_000)}
 VOCABULARY = 8192
 TEXT_TOKENS = 256
 COMPOSED = 12_000
-SHARES = {"summary": 0.25, "copied": 0.25, "repeated": 0.15, "article": 0.15, "document": 0.20}
+SHARES = {"summary": 0.15, "copied": 0.35, "repeated": 0.20, "article": 0.15, "document": 0.15}
 
 Encoded = tuple[np.ndarray, np.ndarray]
 

@@ -88,8 +88,8 @@ class Ties:
         self.lab = lab
 
     def tasks(self) -> Iterator[Task]:
-        for bits, articles in ARTICLES.items():
-            for number, article in enumerate(self.lab.articles[:articles]):
+        for bits in self.lab.profile.precisions:
+            for number, article in enumerate(self.lab.articles[: ARTICLES[bits]]):
                 yield Task(
                     self.name,
                     f"{bits}-bit",
