@@ -284,6 +284,7 @@ SECTIONS = {
     "## How near the machine's limit?": limit_report.section,
     "## Speed beside other libraries": speed_report.section,
     "## At the paper's sizes": references.papers_sizes,
+    "## The same on a real model": references.a_real_model,
     "## Reference machines": references.machines,
     "## Environment": _environment,
 }

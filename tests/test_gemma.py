@@ -25,6 +25,7 @@ from specdec_lib import (
 from specdec_lib.measuring import rounds, speed
 from specdec_lib.models import GEMMA, GEMMA_DRAFTS, as_language_model, resolve
 from specdec_lib.profiles import GEMMA as GEMMA_PROFILE
+from specdec_lib.reporting import real_model
 from specdec_lib.vocabulary import NEVER, UNKNOWN, Vocabulary, save_pieces
 
 made = pytest.mark.skipif(not gemma.KEPT.is_dir(), reason="Gemma is not installed, or was never loaded")
@@ -197,6 +198,9 @@ def test_a_profile_of_such_drafts_is_measured_whole(folder, tmp_path):
     assert {name: study.missing(name) for name in study.experiments} == {name: [] for name in study.experiments}
     ways = {row["cell"] for row in study.results.rows if row["experiment"] == "speed"}
     assert not any("assisted" in way or "flashspec" in way for way in ways)
+    text = real_model.section(study.results, "here")
+    assert "| ours lookup first" in text
+    assert "nan" not in text
     report.compose(study.results)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from specdec_lib import tables
 from specdec_lib.paths import DATA
-from specdec_lib.reporting import markdown
+from specdec_lib.reporting import markdown, real_model
 from specdec_lib.reporting.markdown import brackets
 from specdec_lib.results import Results
 
@@ -40,6 +40,12 @@ def papers_sizes(_: Results) -> str:
     """Costs and speed-ups of stand-ins that have the paper's sizes."""
     replicas = [(folder, reference) for folder, reference in _measured("forwards") if reference.profile == "replica"]
     return "\n\n".join(_replica(*replica) for replica in replicas)
+
+
+def a_real_model(_: Results) -> str:
+    """Gemma with its drafts, where it was measured whole."""
+    measured = [(folder, reference) for folder, reference in _measured("speed") if reference.profile == "gemma"]
+    return "\n\n".join(real_model.section(reference, folder.name) for folder, reference in measured)
 
 
 def _measured(experiment: str) -> Iterator[tuple[Path, Results]]:
