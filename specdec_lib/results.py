@@ -76,6 +76,7 @@ class Results:
         environment: of `stamp.environment`. planned: rows that each experiment has when it is complete.
         """
         with locked(self.folder):
+            self._rows.unpack()
             self._rows.refresh()
             self._failures.refresh()
             self.environments = self._read_environments()

@@ -1,6 +1,7 @@
 """Lines on disk: whole or not there, whatever happens to the disk and to the process."""
 
 import json
+import lzma
 import resource
 import shutil
 from contextlib import contextmanager, suppress
@@ -179,4 +180,22 @@ def test_a_broken_line_is_named_in_one_sentence(file, broken):
 def test_what_is_no_file_is_refused_in_one_sentence(file):
     file.mkdir()
     with pytest.raises(ValueError, match=r"^.*rows\.jsonl can't be read \(Is a directory\): [^\n]*$"):
+        Journal(file)
+
+
+def test_a_packed_file_is_read_and_unpacked_before_it_grows(file):
+    packed = file.with_name("rows.jsonl.xz")
+    packed.write_bytes(lzma.compress(b"".join(map(line, ENTRIES[:3]))))
+    journal = Journal(file)
+    assert journal.entries == ENTRIES[:3]
+    journal.unpack()
+    journal.append(ENTRIES[3])
+    assert not packed.exists()
+    assert Journal(file).entries == ENTRIES[:4]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xfd7zXZ", b"nothing packed", lzma.compress(line(ENTRIES[0]))[:-9]])
+def test_a_broken_packed_file_is_told(file, content):
+    file.with_name("rows.jsonl.xz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"rows\.jsonl\.xz can't be read"):
         Journal(file)

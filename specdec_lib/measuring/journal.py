@@ -1,21 +1,26 @@
 """A file of JSON lines that only grows: a line is on disk whole before the next one begins, or it is not there."""
 
 import json
+import lzma
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+from specdec_lib.paths import write
 
 
 class Journal:
     """The entries of a file, and more to come.
 
     A last line that a crash cut short is dropped with a notice; a broken line elsewhere is a ValueError. Entries that
-    can't be written, on a full disk, are kept and written as soon as there is room.
+    can't be written, on a full disk, are kept and written as soon as there is room. Where there is no such file but one
+    packed by xz, that one is read; `unpack` it before appending.
     """
 
     def __init__(self, file: Path):
         self.file = Path(file)
+        self.packed = self.file.with_name(f"{self.file.name}.xz")
         self.entries: list[dict] = []
         self._torn_at: int | None = None
         self._waiting: list[bytes] = []
@@ -29,16 +34,28 @@ class Journal:
 
     def read(self) -> None:
         """Take the entries from the file again."""
-        try:
-            content = self.file.read_bytes() if self.file.exists() else b""
-        except OSError as error:
-            raise ValueError(f"{self.file} can't be read ({error.strerror}): mend it, or move it away.") from error
+        content = self._content()
         self._size = len(content)
         *lines, torn = content.split(b"\n")
         known, self._torn_at = self._torn_at, len(content) - len(torn) if torn else None
         if torn and self._torn_at != known:
             print(f"{self.file.name}: the last line was cut short and is dropped.", file=sys.stderr)
         self.entries = [self._parse(number, line) for number, line in enumerate(lines, 1)]
+
+    def _content(self) -> bytes:
+        file = self.packed if self.packed.exists() and not self.file.exists() else self.file
+        try:
+            content = file.read_bytes() if file.exists() else b""
+            return lzma.decompress(content) if file is self.packed else content
+        except (OSError, lzma.LZMAError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise ValueError(f"{file} can't be read ({why}): mend it, or move it away.") from error
+
+    def unpack(self) -> None:
+        """Put the packed file's lines where lines can be added."""
+        if self.packed.exists() and not self.file.exists():
+            write(self.file, self._content().decode())
+            self.packed.unlink()
 
     def _parse(self, number: int, line: bytes) -> dict:
         try:
