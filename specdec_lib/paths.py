@@ -48,5 +48,5 @@ def write(file: Path, text: str) -> None:
 
 
 def output(profile: str) -> Path:
-    """Where a profile's RESULTS.md and figures/ go: a quick look must not replace the real ones."""
-    return RUNS / profile if profile == "quick" else HOME
+    """Where a profile's RESULTS.md and figures/ go: a quick look or another model must not replace the study's."""
+    return RUNS / profile if profile in ("quick", "gemma") else HOME

@@ -8,7 +8,16 @@ import pandas as pd
 
 from specdec_lib import figures, tables
 from specdec_lib.paths import write as write_file
-from specdec_lib.reporting import certainty, explanation, limit_report, markdown, references, speed_report, verdicts
+from specdec_lib.reporting import (
+    certainty,
+    explanation,
+    limit_report,
+    markdown,
+    real_model,
+    references,
+    speed_report,
+    verdicts,
+)
 from specdec_lib.reporting.markdown import brackets
 from specdec_lib.results import Missing, Results
 
@@ -16,6 +25,7 @@ SMALL = """, of the embedded models (target 6.5 M parameters, drafts 0.4 to 2.2 
 and text differ from the paper's, so compare shapes, not digits."""
 MODELS = {
     "paper": ".",
+    "gemma": """, of Gemma 3 270M and our drafts on fictional news.""",
     "replica": """, of stand-ins of the paper's sizes, trained for minutes, on fictional news: c and the cost of
 verification are those of the sizes, acceptance and text are not the paper's.""",
 }
@@ -41,7 +51,8 @@ def write(results: Results, out: Path) -> Path:
 
 def compose(results: Results) -> str:
     """The whole of RESULTS.md."""
-    sections = [section for title, compose_it in SECTIONS.items() if (section := _section(title, compose_it, results))]
+    every = OTHERS.get(results.profile, SECTIONS)
+    sections = [section for title, compose_it in every.items() if (section := _section(title, compose_it, results))]
     return "\n\n".join([_head(results), *sections]) + "\n"
 
 
@@ -289,3 +300,12 @@ SECTIONS = {
     "## Environment": _environment,
 }
 """The sections of RESULTS.md in their order."""
+
+OTHERS = {
+    "gemma": {
+        "## What is missing": _progress,
+        "## Every way on a real model": real_model.section,
+        "## Environment": _environment,
+    }
+}
+"""The sections of a profile that isn't the study's."""

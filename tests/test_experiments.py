@@ -163,7 +163,7 @@ def test_the_report_sets_every_published_row_beside_ours(study):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"profile": "huge"}, "profile must be one of mini, quick, paper, replica"),
+        ({"profile": "huge"}, "profile must be one of mini, quick, paper, replica, gemma"),
         ({"device": "tpu"}, "device must be"),
         ({"seed": -1}, "seed must be"),
         ({"seed": "0"}, "seed must be"),

@@ -198,7 +198,7 @@ def test_a_profile_of_such_drafts_is_measured_whole(folder, tmp_path):
     assert {name: study.missing(name) for name in study.experiments} == {name: [] for name in study.experiments}
     ways = {row["cell"] for row in study.results.rows if row["experiment"] == "speed"}
     assert not any("assisted" in way or "flashspec" in way for way in ways)
-    text = real_model.section(study.results, "here")
+    text = real_model.section(study.results)
     assert "| ours lookup first" in text
     assert "nan" not in text
     report.compose(study.results)

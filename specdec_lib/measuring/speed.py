@@ -18,7 +18,7 @@ from specdec_lib.measuring.tasks import Task
 from specdec_lib.measuring.ways import UNTRAINED, Way, ways
 from specdec_lib.models import LanguageModel
 
-ARTICLES, REPEATS = 24, 2  # at most: every way takes its turn on each
+ARTICLES, REPEATS = 24, 3  # at most: every way takes its turn on each
 NEW_TOKENS = 64
 
 

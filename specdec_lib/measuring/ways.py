@@ -41,7 +41,6 @@ def ways(profile: Profile, device: str) -> tuple[Way, ...]:
         *(Way("transformers", "prompt lookup", "lookup", None, k) for k in profile.lookup_lookaheads),
         *(_with_shared_vocabulary(profile, drafts) if profile.shared_vocabulary else ()),
         *(Way("ours", "plain", session=session) for session in ("cached", "auto")),
-        *(Way("ours", "speculative", "model", draft, k, "cached") for draft in drafts for k in (1, 3)),
         *(Way("ours", "speculative", "model", draft, k, "auto") for draft in drafts for k in (1, 2, 3, "auto")),
         *([Way("ours", "speculative", "model", UNTRAINED, "auto", "auto")] if profile.shared_vocabulary else []),
         *(Way("ours", "lookup", "lookup", None, k, "auto") for k in profile.lookup_lookaheads),
@@ -54,10 +53,11 @@ def ways(profile: Profile, device: str) -> tuple[Way, ...]:
 
 
 def _with_shared_vocabulary(profile: Profile, drafts: tuple[str, ...]) -> Iterator[Way]:
-    """Those of other libraries that take a draft, which must then know the target's tokens and no others."""
+    """Those with a draft that knows the target's tokens and no others, as other libraries ask for; ours beside them."""
     yield from (Way("transformers", "assisted", "model", draft, k) for draft in drafts for k in (1, 3))
     yield from (Way("transformers", "assisted default", "model", draft) for draft in drafts)
     yield from (Way("flashspec", "auto", "lookup first", draft) for draft in drafts)
     yield from (Way("flashspec", "composite-g4", "lookup first", draft) for draft in drafts)
     yield from (Way("flashspec", "bandit", "model", draft, k) for draft in drafts for k in (1, 2))
+    yield from (Way("ours", "speculative", "model", draft, k, "cached") for draft in drafts for k in (1, 3))
     yield from (Way("original", "frozen", "model", profile.draft, 3, session) for session in ("uncached", "cached"))

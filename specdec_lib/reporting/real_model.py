@@ -13,7 +13,7 @@ TAIL = 12
 """A text loops where its last 12 tokens stand in it before."""
 
 
-def section(results: Results, folder: str) -> str:
+def section(results: Results) -> str:
     """Markdown: what was measured where, what a forward costs, every way, and whether the texts are the same."""
     machine, frame = results.environment, _speed(results)
     first, articles = frame.iloc[0], frame["prompt"].nunique()
@@ -22,7 +22,7 @@ def section(results: Results, folder: str) -> str:
     return f"""\
 {results.target} ({first["dtype"]}, {first["attention"]}) with drafts over 8,192 of its 262,144 tokens, trained on our
 own text (`data/gemma-drafts/`), on {machine["machine"]}, {machine["cores"]} cores, torch {machine["torch"]},
-transformers {machine["transformers"]}; rows in `data/results/{folder}/`. Temperature 0, {articles} articles, each
+transformers {machine["transformers"]}; rows in `{results.folder.name}/`. Temperature 0, {articles} articles, each
 {frame["repeat"].nunique()} times, at most {first["max_new_tokens"]} new tokens, every way in turn, the prompt's forward
 included. It is a base model that was never taught to summarise: it copies, goes on, or repeats itself ({looping} of
 {articles} texts *loop*: their last {TAIL} tokens stand in them before). ROUGE-1/2/L against the references says so too:

@@ -45,7 +45,7 @@ def papers_sizes(_: Results) -> str:
 def a_real_model(_: Results) -> str:
     """Gemma with its drafts, where it was measured whole."""
     measured = [(folder, reference) for folder, reference in _measured("speed") if reference.profile == "gemma"]
-    return "\n\n".join(real_model.section(reference, folder.name) for folder, reference in measured)
+    return "\n\n".join(real_model.section(reference) for _, reference in measured)
 
 
 def _measured(experiment: str) -> Iterator[tuple[Path, Results]]:
