@@ -66,15 +66,18 @@ class Forwards:
 
 
 class Forwarding:
-    """A session's forwards after a prompt, with nothing drawn; recorded where rounds are."""
+    """A session's forwards after a prompt, with nothing drawn; recorded where rounds are.
+
+    Of a model with fewer tokens others stand in for those it lacks: which they are costs nothing.
+    """
 
     def __init__(self, session: Session, prompt: list[int]):
         self.session, self._repeat = session, Repeated(session, GreedyChance())
-        session.extend(prompt, last=0)
+        session.extend(torch.tensor(prompt) % session.vocab_size, last=0)
 
     @torch.inference_mode()
     def extend(self, tokens: Tensor) -> None:
-        self._repeat(lambda _, tokens: (self.session.extend(tokens),), 0, tokens)
+        self._repeat(lambda _, tokens: (self.session.extend(tokens),), 0, tokens % self.session.vocab_size)
 
 
 def _time(forwarding: Forwarding, tokens: list[int]) -> float:

@@ -135,7 +135,9 @@ def bytes_read(model: LanguageModel, length: int) -> int:
     embedding, head = module.get_input_embeddings().weight, module.get_output_embeddings().weight
     if embedding.data_ptr() != head.data_ptr():
         del weights[embedding.data_ptr()]
-    keys_and_values = 2 * config.num_hidden_layers * config.hidden_size * length * embedding.element_size()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = heads * (getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+    keys_and_values = 2 * config.num_hidden_layers * width * length * embedding.element_size()
     return sum(weights.values()) + keys_and_values
 
 

@@ -1,5 +1,7 @@
 """RESULTS.md's section on a real model: every way of decoding beside plain decoding, article by article."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from specdec_lib import tables
@@ -7,7 +9,7 @@ from specdec_lib.measuring.ways import Way
 from specdec_lib.reporting import markdown
 from specdec_lib.reporting.bootstrap import interval
 from specdec_lib.reporting.markdown import brackets
-from specdec_lib.results import Results
+from specdec_lib.results import Missing, Results
 
 TAIL = 12
 """A text loops where its last 12 tokens stand in it before."""
@@ -28,26 +30,32 @@ included. It is a base model that was never taught to summarise: it copies, goes
 {articles} texts *loop*: their last {TAIL} tokens stand in them before). ROUGE-1/2/L against the references says so too:
 {scores["rouge1"]:.3f} / {scores["rouge2"]:.3f} / {scores["rougeL"]:.3f}.
 
-**What a forward costs.** Reading {_gigabytes(results):.2f} GB of weights for one token is what takes the time, so that
-verifying more tokens costs little; *c* is of a draft's forward over one of the target's.
-
-{_costs(results)}
-
 **Every way**, over plain decoding of the same session. *Writing*, *looping*: the articles whose text doesn't or does
 loop. *Slowest*: the article it helps least. *Same text*: as plain decoding's in {first["dtype"]}, token for token.
 
 {_ways(frame)}
 
+**What a forward costs.** Reading the weights is what takes the time of a token, so that verifying more tokens costs
+little; *c* is of a draft's forward over one of the target's.
+
+{_or_missing(_costs, results)}
+
 **What was predicted.** E / (v + kc) with E of these texts and c and v of forwards in a round's order, beside the
 measured speed-up without the prompt, drafts alone in the same session.
 
-{_predicted(results)}
+{_or_missing(_predicted, results)}
 
-**Are the texts the same?** Speculative (k = {results.frame("ties")["n_lookahead"].iloc[0]}) and plain texts of the
-first articles. A forward over several tokens adds up in another order than one over a single token; *explained*: the
-two tokens where the texts part are nearer than twice the noise measured there.
+**Are the texts the same?** A forward over several tokens adds up in another order than one over a single token.
+*Explained*: the two tokens where speculative and plain text part are nearer than twice the noise measured there.
 
-{_ties(results)}"""
+{_or_missing(_ties, results)}"""
+
+
+def _or_missing(part: Callable[[Results], str], results: Results) -> str:
+    try:
+        return part(results)
+    except Missing as missing:
+        return f"Not shown: {missing}"
 
 
 def _speed(results: Results) -> pd.DataFrame:
@@ -67,14 +75,12 @@ def _loops(token_ids: list[int]) -> bool:
     return any(token_ids[start : start + TAIL] == tail for start in range(len(token_ids) - TAIL))
 
 
-def _gigabytes(results: Results) -> float:
-    return results.frame("rounds")["verify_bytes"].max() / 1e9
-
-
 def _costs(results: Results) -> str:
     rows = []
     for session in dict.fromkeys(results.frame("forwards")["session"]):
         table = tables.forwards(results, session)
+        if table["model"].nunique() < 2:
+            raise Missing("the drafts' forwards are not measured yet: `specdec measure` measures them.")
         one = table[table["model"] == results.target].set_index("width")["milliseconds"][1]
         for model, forwards in table.groupby("model", sort=False):
             times = forwards.set_index("width")["milliseconds"]
