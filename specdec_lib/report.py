@@ -18,7 +18,7 @@ from specdec_lib.reporting import (
     speed_report,
     verdicts,
 )
-from specdec_lib.reporting.markdown import brackets
+from specdec_lib.reporting.markdown import brackets, not_shown
 from specdec_lib.results import Missing, Results
 
 SMALL = """, of the embedded models (target 6.5 M parameters, drafts 0.4 to 2.2 M) on fictional news: hardware, sizes
@@ -61,7 +61,7 @@ def _section(title: str, compose_it: Callable[[Results], str], results: Results)
     try:
         text = compose_it(results)
     except Missing as missing:
-        text = f"Not shown: {missing}"
+        text = not_shown(missing, results)
     return f"{title}\n\n{text}" if text else ""
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from specdec_lib.results import Missing, Results
+
 
 def brackets(row, name: str, digits: int) -> str:
     """The interval of one value of a table's row: "[low, high]"."""
@@ -22,3 +24,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
 def _cell(value: object) -> str:
     """A dash for what was not measured."""
     return re.sub(r"[×+]?\bnan\b%?", "–", str(value)).removesuffix(" [–, –]")
+
+
+def not_shown(missing: Missing, results: Results) -> str:
+    """What stands in the place of a table whose rows are missing; of paths the folder's name alone."""
+    return f"Not shown: {missing}".replace(str(results.folder), results.folder.name)

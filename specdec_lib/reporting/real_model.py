@@ -8,7 +8,7 @@ from specdec_lib import tables
 from specdec_lib.measuring.ways import Way
 from specdec_lib.reporting import markdown
 from specdec_lib.reporting.bootstrap import interval
-from specdec_lib.reporting.markdown import brackets
+from specdec_lib.reporting.markdown import brackets, not_shown
 from specdec_lib.results import Missing, Results
 
 TAIL = 12
@@ -55,7 +55,7 @@ def _or_missing(part: Callable[[Results], str], results: Results) -> str:
     try:
         return part(results)
     except Missing as missing:
-        return f"Not shown: {missing}"
+        return not_shown(missing, results)
 
 
 def _speed(results: Results) -> pd.DataFrame:
