@@ -88,8 +88,10 @@ class Ties:
         self.lab = lab
 
     def tasks(self) -> Iterator[Task]:
-        for bits in self.lab.profile.precisions:
-            for number, article in enumerate(self.lab.articles[: ARTICLES[bits]]):
+        for bits, articles in ARTICLES.items():
+            if bits not in self.lab.profile.precisions:
+                continue
+            for number, article in enumerate(self.lab.articles[:articles]):
                 yield Task(
                     self.name,
                     f"{bits}-bit",
