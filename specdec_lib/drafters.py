@@ -156,7 +156,8 @@ class PromptLookupDrafter:
     """Proposes what followed the last few tokens where the text had them before: a summary copies its article.
 
     It looks for the longest ending of the text, of `shortest` to `longest` tokens, that occurs earlier, and takes the
-    latest place. Nothing is computed, so c is 0; where no ending recurs it proposes nothing.
+    latest place. Where that is so late that fewer than k tokens follow, they are proposed again and again. Nothing is
+    computed, so c is 0; where no ending recurs it proposes nothing.
     """
 
     def __init__(self, vocab_size: int, longest: int = 4, shortest: int = 2):
@@ -187,7 +188,8 @@ class PromptLookupDrafter:
     def _continuation(self, k: int) -> list[int]:
         for n in range(min(self.longest, len(self._text)), self.shortest - 1, -1):
             if place := self._followed.get(tuple(self._text[-n:])):
-                return self._text[place : place + k]
+                copied = self._text[place : place + k]
+                return (copied * k)[:k]  # past the end of the text on with what was just copied, as a loop goes on
         return []
 
 

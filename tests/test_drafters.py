@@ -24,7 +24,7 @@ def proposals(drafter, prompt, k, *confirmed):
 
 def test_lookup_proposes_what_followed_before():
     assert proposals(PromptLookupDrafter(60), [1, 2, 3, 4, 1, 2], 2) == [[3, 4]]
-    assert proposals(PromptLookupDrafter(60), [1, 2, 3, 4, 1, 2], 9) == [[3, 4, 1, 2]]
+    assert proposals(PromptLookupDrafter(60), [1, 2, 3, 4, 1, 2], 9) == [[3, 4, 1, 2, 3, 4, 1, 2, 3]]
     assert proposals(PromptLookupDrafter(60), [1, 2, 3, 4], 2, [1, 2], [9]) == [[], [3, 4], []]
 
 
@@ -40,8 +40,9 @@ def test_lookup_finds_nothing_in_a_text_without_repetition(prompt):
     assert proposals(PromptLookupDrafter(60), prompt, 3) == [[]]
 
 
-def test_lookup_reads_a_run_of_one_token():
-    assert proposals(PromptLookupDrafter(60), [4, 4, 4], 3) == [[4]]
+def test_lookup_goes_on_as_a_loop_does():
+    assert proposals(PromptLookupDrafter(60), [4, 4, 4], 3) == [[4, 4, 4]]
+    assert proposals(PromptLookupDrafter(60), [9, 1, 2, 1, 2, 1, 2], 5) == [[1, 2, 1, 2, 1]]
 
 
 @pytest.mark.parametrize(("longest", "shortest"), [(1, 2), (3, 0)])
