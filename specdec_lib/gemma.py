@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from specdec_lib import hub
@@ -25,6 +26,7 @@ SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 """Of the package's GGUF file: the weights in 4 to 6 bits (Q4_K_M)."""
 
 TERMS = "https://ai.google.dev/gemma/terms"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 KEPT = CACHE / f"{GEMMA}-{SHA256[:12]}"
 """Where the checkpoint made from the package is kept, in bf16 and safetensors."""
 
@@ -121,8 +123,13 @@ def _explained() -> Iterator[None]:
             raise _damaged() from error
         raise ValueError(f"{error.name} is missing: `pip install '.[gemma]'` in the clone brings it.") from error
     except OSError as error:
-        why = "no room is left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-        raise ValueError(
-            f"{GEMMA} can't be kept in {KEPT.parent} ({why}): it takes 850 MB while it is made; make room, or set "
-            "XDG_CACHE_HOME to another folder."
-        ) from error
+        raise _not_kept("no room is left" if error.errno in FULL else error.strerror) from error
+    except SafetensorError as error:  # tells a full disk in words
+        raise _not_kept("no room is left" if "No space left" in str(error) else str(error)) from error
+
+
+def _not_kept(why: str) -> ValueError:
+    return ValueError(
+        f"{GEMMA} can't be kept in {KEPT.parent} ({why}): it takes 850 MB while it is made; make room, or set "
+        "XDG_CACHE_HOME to another folder."
+    )
