@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -90,10 +91,19 @@ class Generation:
         judged = self.accepted + self.rejected
         return self.accepted / judged if judged else None
 
-    def _repr_html_(self) -> str:
-        from specdec_lib.traces import to_html
+    def save_html(self, path: str | Path, plain: "Generation | None" = None, lang: str | None = None) -> Path:
+        """Write the trace as a web page that needs nothing else; plain: the same text by plain decoding, to set beside.
 
-        return to_html(self)
+        lang: "en" or "ja", the notebook's language by default.
+        """
+        from specdec_lib.viewer import Trace
+
+        return Trace(self, plain, lang).save(path)
+
+    def _repr_mimebundle_(self, **formats) -> dict[str, str]:
+        from specdec_lib.viewer import Trace
+
+        return Trace(self)._repr_mimebundle_(**formats)
 
 
 class Decoding:

@@ -91,7 +91,7 @@ def test_html_marks_fates_by_tags_and_shows_the_text(generation):
         ("span", "雪"), ("del", "雨"), ("ins", "が"), ("i", "。"),
     ]  # fmt: skip
     assert "雪が降る。&lt;b&gt;&amp;「</div>" in html
-    assert generation._repr_html_() == html
+    assert generation._repr_mimebundle_()["text/html"] == html
 
 
 def test_html_and_svg_escape_text_and_need_nothing_from_outside(generation):
