@@ -19,12 +19,14 @@ _HOMES = {
     "SpeculativeDecoder": "decoders",
     "Step": "decoders",
     "Study": "measuring.study",
+    "Trace": "viewer",
+    "check": "exercises",
     "load_model": "models",
     "parameters": "notebook",
 }
 _MODULES = {
-    "": """calibration decoders drafters enumeration figures models notebook paths profiles report results rouge
-        sampling sessions tables theory traces xlsum""",
+    "": """calibration decoders drafters enumeration exercises explore figures language models notebook paths profiles
+        report results rouge sampling sessions tables theory traces xlsum""",
     "measuring.": "experiments forwards frequencies peers rounds speed ties",
     "reporting.": "published round_tables speed_report speed_tables verdicts",
 }

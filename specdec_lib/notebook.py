@@ -8,6 +8,7 @@ from IPython import get_ipython
 from IPython.core.interactiveshell import ExecutionResult
 from IPython.display import HTML
 
+from specdec_lib import language
 from specdec_lib.decoders import Generation, SpeculativeDecoder
 from specdec_lib.enumeration import walk
 from specdec_lib.measuring.lab import Lab
@@ -16,11 +17,13 @@ from specdec_lib.results import Missing
 from specdec_lib.sampling import Chance
 from specdec_lib.traces import Reader
 
-PARAMETERS = ("profile", "device", "seed", "articles", "repeats", "cluster", "pickled", "source")
+PARAMETERS = ("profile", "device", "seed", "articles", "repeats", "cluster", "pickled", "source", "lang")
 
 
 def parameters(namespace: dict) -> dict:
-    """A notebook's parameters out of its `globals()`; ValueError for one that no notebook here knows.
+    """A notebook's parameters out of its `globals()`, after its language is taken up.
+
+    ValueError for one that no notebook here knows.
 
     papermill only warns of a misspelt parameter and runs on with the default. It is caught where it is set: among
     the plain values defined before the study is.
@@ -30,7 +33,9 @@ def parameters(namespace: dict) -> dict:
     unknown = [name for name in names if name not in (*PARAMETERS, "In", "Out")]
     if unknown and "study" not in namespace:
         raise ValueError(f"Unknown parameter {unknown[0]!r}: a notebook takes {', '.join(PARAMETERS)}.")
-    return {name: namespace[name] for name in PARAMETERS if name in namespace}
+    given = {name: namespace[name] for name in PARAMETERS if name in namespace}
+    language.use(given.pop("lang", language.LANGUAGES[0]))
+    return given
 
 
 def go_on_where_rows_are_missing() -> None:

@@ -1,0 +1,28 @@
+"""The language that figures, traces and answers speak: English or Japanese."""
+
+LANGUAGES = ("en", "ja")
+_now = LANGUAGES[0]
+
+
+def use(language: str) -> None:
+    """From here on speak "en" or "ja"; ValueError for another."""
+    global _now
+    _now = checked(language)
+
+
+def current() -> str:
+    return _now
+
+
+def checked(language: str | None) -> str:
+    """A language of ours, the current one for None; ValueError for another."""
+    if language is None:
+        return _now
+    if language not in LANGUAGES:
+        raise ValueError(f"lang must be one of {', '.join(LANGUAGES)}, not {language!r}.")
+    return language
+
+
+def say(english: str, japanese: str, language: str | None = None) -> str:
+    """The one of two texts that is in the language given, by default the current one."""
+    return japanese if checked(language) == "ja" else english

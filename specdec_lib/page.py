@@ -1,0 +1,42 @@
+"""Living parts of a page: HTML with its style and script inside, which asks no kernel and no network for anything.
+
+A part is `pages/NAME.js`, a function expression `(root, data) => ...` that fills `root`, and `pages/NAME.css`, whose
+rules all begin with `.specdec-NAME`. Until the script runs, and where it is stripped, `root` holds a still picture.
+"""
+
+import hashlib
+import json
+from html import escape
+from pathlib import Path
+
+from specdec_lib.language import checked
+
+_FOLDER = Path(__file__).parent / "pages"
+
+
+def part(name: str, data: dict, still: str, lang: str | None = None) -> str:
+    """A part of a page. data: what the script gets; still: HTML, already escaped, that says the same at rest."""
+    written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    mark = hashlib.sha256(f"{name}{written}".encode()).hexdigest()[:12]
+    safe = written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return (
+        f'<div class="specdec specdec-{name}" data-specdec="{mark}" lang="{checked(lang)}">{still}</div>'
+        f"<style>{_source('common.css')}{_source(f'{name}.css')}</style>"
+        f"<script>(() => {{ const fill = {_source(f'{name}.js').rstrip().rstrip(';')}; const data = {safe};"
+        f' for (const root of document.querySelectorAll(\'[data-specdec="{mark}"]:not([data-ready])\'))'
+        ' { root.dataset.ready = ""; fill(root, data); } })()</script>'
+    )
+
+
+def page(title: str, body: str, lang: str | None = None) -> str:
+    """A whole web page around parts."""
+    return (
+        f'<!doctype html>\n<html lang="{checked(lang)}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_source('page.css')}</style>\n</head>\n"
+        f"<body>\n<main>{body}</main>\n</body>\n</html>\n"
+    )
+
+
+def _source(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
