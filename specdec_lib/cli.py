@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from specdec_lib.language import LANGUAGES
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0; 2 for bad input, with a sentence on stderr; 130 for Ctrl-C.
@@ -52,9 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--input", "-i", required=True, metavar="TEXT", help='the text to continue; "-" reads stdin')
     _add_decoding_options(generate)
     generate.add_argument(
-        "--output-dir", type=_folder, metavar="DIR", help="write DIR/result.json, over an earlier one"
+        "--output-dir",
+        type=_folder,
+        metavar="DIR",
+        help="write DIR/result.json and, of a trace, the web page DIR/trace.html, over earlier ones",
     )
     generate.add_argument("--trace", action="store_true", help="show what became of each drafted token")
+    generate.add_argument("--lang", choices=LANGUAGES, default=LANGUAGES[0], help="of the trace (en)")
     generate.add_argument(
         "--compare", action="store_true", help="decode the text again without drafting, and say how much faster it was"
     )
@@ -152,8 +158,9 @@ def _generate(args: argparse.Namespace) -> None:
         raise ValueError(f"max_text_length must be at least 1, not {args.max_text_length}.")
     if args.output_dir:
         _check_writable(args.output_dir)
-    from specdec_lib import traces
+    from specdec_lib import language, traces
 
+    language.use(args.lang)
     decoder = _decoder(args)
     prompt_ids = decoder.target.encode(text)
     decoding = decoder.stream(
@@ -184,11 +191,15 @@ def _generate(args: argparse.Namespace) -> None:
         print(text_of.rest())
     sys.stdout.flush()
     print(traces.summary(decoding.generation), file=sys.stderr)
+    plain = None
     if args.compare:
         options = (args.max_new_tokens, args.temperature, args.top_k, args.top_p, args.seed)
-        print(_compare(decoder, decoding.generation, options), file=sys.stderr)
+        plain, again = _compare(decoder, decoding.generation, options)
+        print(_compared(plain, again), file=sys.stderr)
     if args.output_dir:
         _write_result(args, text, decoding.generation)
+        if args.trace:
+            decoding.generation.save_html(args.output_dir / "trace.html", plain)
 
 
 def _benchmark(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -313,16 +324,19 @@ def _drafter(kind: str, target, draft):
     return lookup if kind == "lookup" else FirstDrafter(lookup, ModelDrafter(draft))
 
 
-def _compare(decoder, drafted, options: tuple) -> str:
-    """How much faster a text came than without drafting, both decoded once more after this warm-up, in turn."""
+def _compare(decoder, drafted, options: tuple) -> tuple:
+    """A text without drafting and with it, both decoded once more after this warm-up, in turn."""
     from specdec_lib import AutoregressiveDecoder
 
     plain = AutoregressiveDecoder(decoder.target, session=decoder.open_session)
     plain.generate(drafted.prompt_ids, 2)
-    alone = plain.generate(drafted.prompt_ids, *options)
-    again = decoder.generate(drafted.prompt_ids, *options)
-    seconds = [run.seconds / len(run.token_ids) for run in (alone, again)]
-    same = "the same text" if alone.token_ids == again.token_ids else "another text"
+    return plain.generate(drafted.prompt_ids, *options), decoder.generate(drafted.prompt_ids, *options)
+
+
+def _compared(plain, drafted) -> str:
+    """How much faster a text came than without drafting."""
+    seconds = [run.seconds / len(run.token_ids) for run in (plain, drafted)]
+    same = "the same text" if plain.token_ids == drafted.token_ids else "another text"
     return (
         f"without drafting: {1000 * seconds[0]:.1f} ms a token, with: {1000 * seconds[1]:.1f} ms, "
         f"x{seconds[0] / seconds[1]:.2f} as fast, {same}"

@@ -1,5 +1,8 @@
 """The language that figures, traces and answers speak: English or Japanese."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 LANGUAGES = ("en", "ja")
 _now = LANGUAGES[0]
 
@@ -12,6 +15,17 @@ def use(language: str) -> None:
 
 def current() -> str:
     return _now
+
+
+@contextmanager
+def spoken(language: str | None) -> Iterator[str]:
+    """Speak a language for a while, the current one for None."""
+    before = _now
+    use(checked(language))
+    try:
+        yield _now
+    finally:
+        use(before)
 
 
 def checked(language: str | None) -> str:

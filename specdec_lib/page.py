@@ -23,7 +23,7 @@ def part(name: str, data: dict, still: str, lang: str | None = None) -> str:
         f'<div class="specdec specdec-{name}" data-specdec="{mark}" lang="{checked(lang)}">{still}</div>'
         f"<style>{_source('common.css')}{_source(f'{name}.css')}</style>"
         f"<script>(() => {{ const fill = {_source(f'{name}.js').rstrip().rstrip(';')}; const data = {safe};"
-        f' for (const root of document.querySelectorAll(\'[data-specdec="{mark}"]:not([data-ready])\'))'
+        f" for (const root of document.querySelectorAll('[data-specdec=\"{mark}\"]:not([data-ready])'))"
         ' { root.dataset.ready = ""; fill(root, data); } })()</script>'
     )
 

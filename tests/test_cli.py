@@ -12,6 +12,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, PreTrainedTokenizerFast
 
+from specdec_lib import language
 from specdec_lib.cli import main
 from specdec_lib.models import EMBEDDED, PAPER
 
@@ -88,7 +89,7 @@ def test_result_holds_text_tokens_times_and_steps(options, tmp_path, capsys):
     folder = tmp_path / "new" / "folder"
     assert main([*options, "-k", "3", "--trace", "--output-dir", str(folder)]) == 0
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    assert [path.name for path in folder.iterdir()] == ["result.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["result.json", "trace.html"]
     assert result["prompt"] == "あいう"
     assert result["output"]
     assert result["output"] in capsys.readouterr().out
@@ -126,10 +127,18 @@ def test_long_input_is_cut_with_a_notice(options, tmp_path, capsys):
 def test_trace_is_coloured_only_when_asked_off_a_terminal(options, capsys):
     assert main([*options, "--trace"]) == 0
     plain = capsys.readouterr().out
-    assert "採択 accepted" in plain
+    assert "[accepted]" in plain
     assert "\x1b" not in plain
     assert main([*options, "--trace", "--color", "always"]) == 0
     assert re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out) == plain
+
+
+def test_a_trace_speaks_the_language_asked_for(options, tmp_path, capsys):
+    with language.spoken("en"):
+        assert main([*options, "--trace", "--lang", "ja", "--compare", "--output-dir", str(tmp_path)]) == 0
+    assert "[受理]" in capsys.readouterr().out
+    page = (tmp_path / "trace.html").read_text(encoding="utf-8")
+    assert "通常のデコーディング" in page
 
 
 @pytest.mark.parametrize(("variable", "coloured"), [("", True), ("1", False)])

@@ -1,5 +1,6 @@
 """Traces: every token shown once, in order, by what became of it, readable without colour and safe to embed."""
 
+import json
 import re
 from xml.dom import minidom
 
@@ -8,9 +9,10 @@ from tokenizers import AddedToken, Tokenizer, decoders
 from tokenizers.models import Unigram
 from transformers import PreTrainedTokenizerFast
 
-from specdec_lib import Generation, Step
+from specdec_lib import Generation, Step, Trace, language
 from specdec_lib.decoders import Draw
-from specdec_lib.traces import LOOKS, Detokenizer, TextTrace, summary, to_html, to_svg, to_text
+from specdec_lib.pieces import LOOKS, Detokenizer
+from specdec_lib.traces import TextTrace, summary, to_svg, to_text
 
 WORDS = ["<end>", "<unk>", "雪", "が", "降る", "雨", "。", "<b>", "&", "\n", "▁hello", "\x1b", "「"]
 END, UNK, SNOW, GA, FALLS, RAIN, STOP, BOLD, AMP, BREAK, HELLO, ESCAPE, QUOTE = range(len(WORDS))
@@ -25,6 +27,20 @@ def tokenizer():
     backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     backend.add_special_tokens([AddedToken("<end>", special=True), AddedToken("<unk>", special=True)])
     return PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>", unk_token="<unk>")
+
+
+def still(generation):
+    """What a page shows where scripts are stripped."""
+    return re.sub(r"<(style|script)>.*?</\1>", "", Trace(generation).html(), flags=re.DOTALL)
+
+
+def script_of(trace):
+    return trace.html().split("<script>")[-1].removesuffix("</script>")
+
+
+def data_of(trace):
+    """What the script of a page gets."""
+    return json.loads(re.search(r"const data = (\{.*\}); for", script_of(trace))[1])
 
 
 def bytes_of(text):
@@ -68,11 +84,13 @@ def test_a_streamed_trace_is_the_finished_one(generation):
     assert streamed in to_text(generation, colour=False)
 
 
-@pytest.mark.parametrize("draw", [to_html, to_svg, lambda generation: to_text(generation, colour=False)])
-def test_legend_names_every_fate_in_both_languages(generation, draw):
-    picture = draw(generation)
-    for look in LOOKS.values():
-        assert f"{look.japanese} {look.english}" in picture
+@pytest.mark.parametrize("draw", [still, to_svg, lambda generation: to_text(generation, colour=False)])
+def test_legend_names_every_fate_in_the_language_spoken(generation, draw):
+    for lang in language.LANGUAGES:
+        with language.spoken(lang):
+            picture = draw(generation)
+            assert all((look.japanese if lang == "ja" else look.english) in picture for look in LOOKS.values())
+            assert ("受理" in picture) == (lang == "ja")
 
 
 def test_summary_counts_tokens_rounds_and_acceptance(generation):
@@ -85,24 +103,66 @@ def test_summary_of_plain_decoding_and_of_nothing():
 
 
 def test_html_marks_fates_by_tags_and_shows_the_text(generation):
-    html = to_html(generation)
+    html = still(generation)
     first_row = html.split("round 1:")[1]
     assert re.findall(r"<(\w+) title=[^>]*>([^<]*)</\1>", first_row)[:4] == [
         ("span", "雪"), ("del", "雨"), ("ins", "が"), ("i", "。"),
     ]  # fmt: skip
     assert "雪が降る。&lt;b&gt;&amp;「</div>" in html
-    assert generation._repr_mimebundle_()["text/html"] == html
 
 
-def test_html_and_svg_escape_text_and_need_nothing_from_outside(generation):
-    for picture in (to_html(generation), to_svg(generation)):
+def test_a_notebook_has_a_picture_for_every_front_end(generation):
+    bundle = generation._repr_mimebundle_()
+    assert bundle["text/html"] == Trace(generation).html()
+    assert bundle["image/svg+xml"] == to_svg(generation)
+    assert bundle["text/plain"] == to_text(generation, colour=False)
+
+
+def test_still_pictures_escape_text_and_need_nothing_from_outside(generation):
+    for picture in (still(generation), to_svg(generation)):
         assert "<b>&" not in picture
         assert "&lt;b&gt;" in picture
         assert not re.search(r"<script|<style|<link|url\(|href", picture)
 
 
+def test_a_page_asks_no_other_host_for_anything(generation, tmp_path):
+    page = generation.save_html(tmp_path / "new" / "trace.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?:|<link|<img|url\(|@import|src=|href", page)
+
+
+@pytest.mark.parametrize(
+    "nasty", ["</script><script>alert(1)</script>", "<!--", "\u2028", '"', "'", "{random}", "\u202e"]
+)
+def test_a_token_is_data_whatever_it_looks_like(tokenizer, nasty):
+    words = Tokenizer(Unigram([("<unk>", -1.0), ("雪", -1.0), (nasty, -1.0)], unk_id=0))
+    steps = [Step([2, 2], 1, 1, "resampled", 0.1)]
+    trace = Trace(Generation([1], steps, 0, 1, PreTrainedTokenizerFast(tokenizer_object=words)))
+    script = script_of(trace)
+    assert not any(mark in script for mark in ("</script", "<!--", "\u2028"))
+    assert nasty in data_of(trace)["rounds"][0]["adds"]
+
+
+def test_a_page_speaks_one_language_and_leaves_the_notebooks_alone(generation, tmp_path):
+    japanese = generation.save_html(tmp_path / "trace.html", lang="ja").read_text(encoding="utf-8")
+    assert '<html lang="ja">' in japanese
+    assert "受理率" in japanese
+    assert not re.search("acceptance rate|rejected [0-9]", japanese)
+    assert "受理" not in Trace(generation).html()
+    with pytest.raises(ValueError, match="en, ja"):
+        generation.save_html(tmp_path / "trace.html", lang="fr")
+
+
+def test_the_foot_counts_forwards_and_time_saved(generation):
+    plain = Generation([SNOW], [Step([], 0, token, "plain", 0.25) for token in generation.token_ids], 0.5, 2.5, None)
+    foot = dict(data_of(Trace(generation, plain))["foot"])
+    assert foot["forwards saved"] == "3"
+    assert foot["target forwards"] == "5 for 8 tokens"
+    assert foot["time"] == "1.00 s, plain decoding 2.50 s (×2.50)"
+    assert foot["text beside plain decoding's"] == "the same"
+
+
 def test_tooltip_explains_each_decision(generation):
-    html = to_html(generation)
+    html = still(generation)
     assert "target 0.5, draft 0.25, random number 0.9 &lt; min(1, target / draft) = 1" in html
     assert "target 0.1, draft 0.4, random number 0.5 ≥ min(1, target / draft) = 0.25" in html
     assert "target 0.3, draft 0.6, not judged" in html
@@ -159,5 +219,5 @@ def test_control_characters_do_not_reach_the_picture(tokenizer):
 def test_without_a_tokenizer_tokens_are_numbers():
     generation = Generation([1], [Step([7, 8], 1, 9, "resampled", 0.1)], 0, 1)
     assert to_text(generation, colour=False).splitlines()[4:] == ["   1  [7]~8~+9+"]
-    assert ">7</span>" in to_html(generation)
+    assert ">7</span>" in still(generation)
     assert ">9</text>" in to_svg(generation)
