@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from importlib.util import find_spec
 
 import pandas as pd
+import torch
 from IPython import get_ipython
 from IPython.core.interactiveshell import ExecutionResult
 from IPython.display import HTML
@@ -11,11 +13,12 @@ from IPython.display import HTML
 from specdec_lib import language
 from specdec_lib.decoders import Generation, SpeculativeDecoder
 from specdec_lib.enumeration import walk
+from specdec_lib.language import say
 from specdec_lib.measuring.lab import Lab
-from specdec_lib.models import LanguageModel
+from specdec_lib.models import GEMMA, USUAL_DRAFT, LanguageModel, load_model
+from specdec_lib.pieces import LOOKS, Reader
 from specdec_lib.results import Missing
 from specdec_lib.sampling import Chance
-from specdec_lib.traces import Reader
 
 PARAMETERS = ("profile", "device", "seed", "articles", "repeats", "cluster", "pickled", "source", "lang")
 
@@ -41,8 +44,12 @@ def parameters(namespace: dict) -> dict:
 def go_on_where_rows_are_missing() -> None:
     """From here on a cell whose rows are missing says which, and the notebook goes on; nothing outside IPython."""
     if shell := get_ipython():
-        shell.set_custom_exc((Missing,), lambda shell, kind, error, *_, **__: print(f"Not shown: {error}"))
+        shell.set_custom_exc((Missing,), lambda shell, kind, error, *_, **__: print(_not_shown(error)))
         shell.events.register("post_run_cell", _forgive)
+
+
+def _not_shown(error: Missing) -> str:
+    return say(f"Not shown: {error}", f"表示できません：{error}")
 
 
 def _forgive(result: ExecutionResult) -> None:
@@ -79,30 +86,67 @@ def model_sizes(models: Iterable[LanguageModel]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def real_pair(study: Lab) -> tuple[LanguageModel, LanguageModel]:
+    """Target and draft: Gemma 3 270M where it is on this machine, else the study's own, saying how to get Gemma.
+
+    Nothing is downloaded: what counts is the package that carries Gemma, the checkpoint made of it, or the hub's cache.
+    """
+    try:
+        if gemma := _gemma(study.device):
+            return gemma, load_model(USUAL_DRAFT[GEMMA], device=study.device)
+    except ValueError as error:
+        print(error)
+    print(
+        say(
+            "Gemma 3 270M is not installed here, so the models of this run go on. To get it, run `pip install -e "
+            "'.[gemma]'` in the clone's folder (253 MB, under the Gemma Terms of Use: "
+            "https://ai.google.dev/gemma/terms) and restart the kernel.",
+            "この環境には Gemma 3 270M がないため、この実行のモデルで続けます。"
+            "Gemma を使うには、クローンしたフォルダーで `pip install -e '.[gemma]'` を実行し（253 MB、"
+            "Gemma 利用規約 https://ai.google.dev/gemma/terms に従います）、カーネルを再起動してください。",
+        )
+    )
+    return study.model(study.profile.target), study.model(study.profile.draft)
+
+
+def _gemma(device: str) -> LanguageModel | None:
+    """Gemma 3 270M in bf16, as it was trained, on any device; None where it would have to be fetched."""
+    from specdec_lib import gemma, hub  # which only it needs
+
+    weights = "model.safetensors"
+    cached = hub.cached(gemma.HUB_ID, weights)
+    if not (cached or gemma.KEPT.is_dir() or all(map(find_spec, (gemma.PACKAGE, "gguf")))):
+        return None
+    revision = hub.commit_of(cached, weights) if cached else None  # that very one: a newer one would be fetched
+    return load_model(GEMMA, bits=16, device=device, dtype=torch.bfloat16, revision=revision)
+
+
 def fates(generation: Generation, rounds: int) -> pd.DataFrame:
     """Every token of the first rounds and what became of it; with the rule's numbers where they were traced.
 
-    chance: min(1, target / draft); accepted where the random number is below it.
+    threshold: min(1, target / draft); accepted where the random number is below it. Numbers to three digits, as text.
     """
     reader = Reader(generation.tokenizer)
     rows = []
     for number, step in enumerate(generation.steps[:rounds], 1):
         for piece in reader.pieces(step):
-            row = {"round": number, "token": piece.text, "fate": piece.look}
+            row = {"round": number, "token": piece.text}
             if draw := piece.draw:
-                chance = min(1.0, draw.target / draw.draft)
-                row |= {"target": draw.target, "draft": draw.draft, "chance": chance, "random": draw.uniform}
-            rows.append(row)
-    return pd.DataFrame(rows)
+                numbers = {"target": draw.target, "draft": draw.draft, "threshold": piece.chance}
+                row |= {name: f"{value:.3g}" for name, value in {**numbers, "random": draw.uniform}.items()}
+            rows.append({**row, "fate": LOOKS[piece.look].name})
+    frame = pd.DataFrame(rows).fillna("")
+    frame.insert(len(frame.columns) - 1, "fate", frame.pop("fate"))
+    return frame
 
 
 def tree(decode: Callable[[Chance], str], words: Sequence[str]) -> pd.DataFrame:
-    """Every branch of one round over a small vocabulary: what was drafted, decided and drawn instead, how it ended."""
+    """Every branch of one round over a small vocabulary: what was drafted, decided and drawn then, how it began."""
     rows = []
     for outcome, branch in walk(decode):
         drawn = [words[choice.outcome] for choice in branch.choices if choice.kind == "draw"]
         kept = all(choice.outcome for choice in branch.choices if choice.kind == "accept")
-        row = {"drafted": drawn[0], "accepted": kept, "drawn then": drawn[1], "first word": outcome}
+        row = {"drafted": drawn[0], "accepted": kept, "drawn_then": drawn[1], "first_word": outcome}
         rows.append({**row, "probability": branch.probability})
     return pd.DataFrame(rows)
 
@@ -139,7 +183,7 @@ def token_pieces(tokenizer, text: str) -> HTML:
         piece = tokenizer.decode([token])
         piece = tokenizer.convert_ids_to_tokens(token) if "\ufffd" in piece else piece
         style = f"background:{fills[i % len(fills)]};color:#222;border-radius:3px;padding:0.15em 0.3em;margin-right:2px"
-        boxes.append(f'<span title="token {token}" style="{style}">{escape(piece)}</span>')
+        boxes.append(f'<span title="{say("token", "トークン")} {token}" style="{style}">{escape(piece)}</span>')
     return HTML(f'<div lang="ja" style="font-size:16px;line-height:2.1;max-width:56em">{"".join(boxes)}</div>')
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from specdec_lib import figures, tables
+from specdec_lib import figures, language, tables
 from specdec_lib.paths import write as write_file
 from specdec_lib.reporting import (
     certainty,
@@ -35,18 +35,31 @@ verification are those of the sizes, acceptance and text are not the paper's."""
 def write(results: Results, out: Path) -> Path:
     """Write RESULTS.md and every figure into a folder; the same results give the same bytes.
 
-    A figure whose rows are missing is not there afterwards.
+    Figures: figures/NAME.png and .pdf in English, figures/ja/ in Japanese. One whose rows are missing is not there
+    afterwards.
     """
-    figures.use_style()
-    for name, draw in figures.ALL.items():
-        file = out / "figures" / f"{name}.png"
-        try:
-            figures.save(draw(results), file)
-        except Missing:
-            file.unlink(missing_ok=True)  # an earlier one shows other results
+    for lang in language.LANGUAGES:
+        with language.spoken(lang):
+            _draw(results, out / "figures" / ("" if lang == language.LANGUAGES[0] else lang))
     path = out / "RESULTS.md"
     write_file(path, compose(results))
     return path
+
+
+def _draw(results: Results, folder: Path) -> None:
+    """Every figure in the current language."""
+    for name, draw in figures.ALL.items():
+        file = folder / f"{name}.png"
+        try:
+            figures.save(draw(_rows_of(name, results)), file)
+        except Missing:
+            for earlier in (file, file.with_suffix(".pdf")):  # shows other results
+                earlier.unlink(missing_ok=True)
+
+
+def _rows_of(figure: str, results: Results) -> Results:
+    """The rows that a figure is drawn from: the real model has its own, as in the section about it."""
+    return Results(real_model.KEPT) if figure == "real_model" and results.profile != "gemma" else results
 
 
 def compose(results: Results) -> str:

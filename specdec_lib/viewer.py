@@ -1,6 +1,6 @@
 """A generation to step through: a living part of a page, and the same at rest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -46,7 +46,10 @@ class Trace:
     def _data(self) -> dict:
         return {
             "head": counts(self.generation),
-            "looks": {name: {"name": look.name, "style": look.style} for name, look in LOOKS.items()},
+            "looks": {
+                name: {"name": look.name, "style": look.style, "edge": look.edge.split()[-1]}
+                for name, look in LOOKS.items()
+            },
             "rounds": list(_rounds(self.generation)),
             "start": _milliseconds(self.generation.prompt_seconds),
             "plain": None if self.plain is None else _plain(self.plain),
@@ -100,7 +103,7 @@ def _plain(generation: Generation) -> dict:
     return {"start": _milliseconds(generation.prompt_seconds), "steps": steps}
 
 
-def _text_of(generation: Generation):
+def _text_of(generation: Generation) -> Callable[[Step], str]:
     """What a step adds to the text, the steps taken in their order."""
     if generation.tokenizer is None:
         return lambda step: "".join(f"{token} " for token in step.tokens)
@@ -172,8 +175,10 @@ def _words() -> dict[str, str]:
         "accepted": say("{random} < {chance}: accepted", "{random} < {chance}：受理"),
         "rejected": say("{random} ≥ {chance}: rejected", "{random} ≥ {chance}：棄却"),
         "discarded": say("behind a rejection: not judged", "棄却より後ろなので判定しない"),
-        "replacement": say("drawn from the residual in its place", "代わりに残差分布から"),
-        "favourite": say("the target's own choice, in its place", "代わりにターゲットモデルの選んだ語"),
+        "replacement": say("drawn from the residual in its place", "代わりに残差分布から抽出"),
+        "accepted greedily": say("the target's favourite, too: accepted", "ターゲットの最有力候補と一致：受理"),
+        "rejected greedily": say("not the target's favourite: rejected", "ターゲットの最有力候補と不一致：棄却"),
+        "replacement greedily": say("the target's favourite, in its place", "代わりにターゲットの最有力候補"),
         "bonus": say("all accepted: one more for nothing", "すべて受理：もう1つ追加"),
         "plain": say("nothing was drafted", "先読みなし"),
         "rule": say("random number against min(1, target / draft)", "乱数と min(1, target / draft) の比較"),

@@ -40,7 +40,8 @@
       const edge = reach.filter(([, c]) => c >= 0).map(([a, c]) => [land.x(a), land.y(Math.min(c, dearest))]);
       if (edge.length < 2) continue;
       const inside = edge.filter(([, y]) => y > land.top);
-      const shore = line([[edge[0][0], land.bottom], ...edge, [land.right, land.bottom]], { stroke: "none", fill: "#2a788e", "fill-opacity": 0.16 });
+      const ground = [[edge[0][0], land.bottom], ...edge, [land.right, land.bottom]];
+      const shore = line(ground, { stroke: "none", fill: "#2a788e", "fill-opacity": 0.16 });
       const [x, y] = inside.at(-1) ?? edge.at(-1);
       const above = x < land.right;
       const name = word(above ? x : x + 4, above ? land.top - 4 : y + 4, `×${level}`, { "text-anchor": above ? "middle" : "start" });
@@ -50,7 +51,8 @@
   const steer = (event) => {
     if (event.buttons !== 1 || event.target.closest(".pin")) return;
     const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
-    const [alpha, c] = [(spot.x - land.left) / (land.right - land.left), ((land.bottom - spot.y) / (land.bottom - land.top)) * dearest];
+    const alpha = (spot.x - land.left) / (land.right - land.left);
+    const c = ((land.bottom - spot.y) / (land.bottom - land.top)) * dearest;
     if (alpha >= 0 && alpha <= 1 && c >= 0 && c <= dearest) change({ alpha: Math.min(alpha, 0.99), c, point: null });
   };
   map.addEventListener("pointerdown", steer);
@@ -59,13 +61,14 @@
   // --- measured points: one stop of the Tab key, arrow keys between them ---
   const pin = (point) => {
     const [x, y] = [land.x(point.alpha), land.y(Math.min(point.c, dearest))];
-    const shape = point.measured_here
+    const shape = point.here
       ? draw("path", { d: `M${x} ${y - 6}l6 6l-6 6l-6 -6z`, fill: "#e0a030", stroke: "#222222" })
       : draw("circle", { cx: x, cy: y, r: 5, fill: "#ffffff", stroke: "#222222", "stroke-width": 1.5 });
     const hit = draw("circle", { cx: x, cy: y, r: 11, fill: "transparent" });
     const name = word(x + 8, y - 5, point.mark, { "font-size": 10 });
-    const node = draw("g", { class: "pin", role: "button", tabindex: -1, "aria-label": point.said }, draw("title", {}, point.said), hit, shape, name);
-    const choose = () => change({ point, alpha: point.alpha, c: point.c, k: point.k, extra: 0, measured: point.measured_here });
+    const looks = { class: "pin", role: "button", tabindex: -1, "aria-label": point.said };
+    const node = draw("g", looks, draw("title", {}, point.said), hit, shape, name);
+    const choose = () => change({ point, alpha: point.alpha, c: point.c, k: point.k, extra: 0, measured: point.here });
     for (const reached of ["pointerenter", "focus", "click"]) node.addEventListener(reached, choose);
     return node;
   };
@@ -91,10 +94,11 @@
     const highest = Math.max(...ks.map((each) => speedup(alpha, each, c)), ...found.map(([, value]) => value));
     const top = [2, 3, 4, 6, 9, 14].find((limit) => limit > highest);
     const every = top > 4 ? 2 : top > 2 ? 1 : 0.5;
-    const plane = chart(360, 300, [0, ks.length, ks.filter((each) => each % 2 === 0), words.k_axis], [0, top, tenths(top, every), words.speedup_axis, (value) => `×${value}`]);
+    const across = [0, ks.length, ks.filter((each) => each % 2 === 0), words.k_axis];
+    const plane = chart(360, 300, across, [0, top, tenths(top, every), words.speedup_axis, (value) => `×${value}`]);
     const at = (each, value) => [plane.x(each), plane.y(value)];
     const shapes = [line([at(0, 1), at(ks.length, 1)], { "stroke-dasharray": "2 3" }), word(plane.right + 4, plane.y(1) + 4, words.plain)];
-    if (point && !point.measured_here) {
+    if (point && !point.here) {
       const law = ks.map((each) => at(each, (1 + alpha) / (1 + each * c)));
       shapes.push(line(law, { stroke: "#d0573a", "stroke-width": 1.5, "stroke-dasharray": "6 4" }));
       shapes.push(word(plane.right, plane.y(top) + 12, words.frozen, { "text-anchor": "end", fill: "#d0573a" }));
@@ -110,7 +114,8 @@
     const peak = best(alpha, c);
     const [px, py] = at(peak, speedup(alpha, peak, c));
     shapes.push(word(px, py + 5, "★", { "text-anchor": "middle", "font-size": 16 }));
-    shapes.push(word(px, py - 13, `k = ${peak}, ${times(speedup(alpha, peak, c))}`, { "text-anchor": peak > 8 ? "end" : peak < 3 ? "start" : "middle", "font-weight": "bold" }));
+    const side = peak > 8 ? "end" : peak < 3 ? "start" : "middle";
+    shapes.push(word(px, py - 13, `k = ${peak}, ${times(speedup(alpha, peak, c))}`, { "text-anchor": side, "font-weight": "bold" }));
     curve.replaceChildren(...plane.ground, ...shapes);
   };
 
@@ -119,12 +124,11 @@
   const tell = () => {
     const { alpha, c, k } = now;
     const peak = best(alpha, c), most = speedup(alpha, peak, c);
-    const told = [
-      fill(words.said, { k, tokens: two(tokens(alpha, k)), cost: two(v(k) + k * c), times: times(speedup(alpha, k, c)) }),
-      fill(most > 1 ? words.wins : words.loses, { k: peak, times: times(most) }),
-    ];
-    if (now.point) told.push(now.point.said, now.point.measured_here ? words.found : words.published);
-    said.textContent = told.join(" ");
+    const values = { k, tokens: two(tokens(alpha, k)), cost: two(v(k) + k * c), times: times(speedup(alpha, k, c)) };
+    const told = [fill(words.said, values)];
+    if (now.point) told.push(now.point.said, now.point.here ? words.found : words.published);
+    else told.push(fill(most > 1 ? words.wins : words.loses, { k: peak, times: times(most) }));
+    said.textContent = told.join(root.lang === "ja" ? "" : " ");
     curve.setAttribute("aria-label", said.textContent);
   };
 
@@ -146,7 +150,8 @@
   const controls = make("div", { class: "controls" });
   controls.append(...[sliders.alpha, sliders.c, sliders.k, session, sliders.extra].map(({ node }) => node));
   controls.append(make("label", { class: "tick" }, measured, words.measured));
-  stage(root, data, controls, said, make("div", { class: "pictures" }, figure(words.map, map), figure(words.curve, curve)), make("p", { class: "key" }, words.key));
+  const pictures = make("div", { class: "pictures" }, figure(words.map, map), figure(words.curve, curve));
+  stage(root, data, controls, said, pictures, make("p", { class: "key" }, words.key));
   pins();
   change({});
 }

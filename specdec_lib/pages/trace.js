@@ -19,22 +19,17 @@
     return node;
   };
   let now = 0, clock = null;
-  const first = button("⏮", words.first, () => go(0));
+  const first = button("|◀", words.first, () => go(0));
   const back = button("◀", words.back, () => go(now - 1));
   const next = button("▶", words.next, () => go(now + 1));
-  const last = button("⏭", words.last, () => go(rounds.length - 1));
-  const play = button("⏵", words.play, () => (clock ? stop() : start()));
+  const last = button("▶|", words.last, () => go(rounds.length - 1));
+  const play = button(words.play, words.play, () => (clock ? stop() : start()));
   const where = make("output", { class: "where" });
   const slider = make("input", { type: "range", min: 1, max: rounds.length, value: 1, "aria-label": words.title });
   slider.addEventListener("input", () => go(slider.value - 1));
   const map = make("div", { class: "map", "aria-hidden": "true" });
   const pillars = rounds.map((round, i) => {
-    const blocks = round.tokens.map((token) => {
-      const block = make("i", { style: looks[token.look].style + "padding:0;margin:0;border:0" });
-      if (token.look === "plain") block.style.background = "#8a8a8a";
-      if (token.look === "rejected") block.style.background = "#c23030";
-      return block;
-    });
+    const blocks = round.tokens.map((token) => make("i", { style: `background:${looks[token.look].edge}` }));
     const pillar = make("div", { title: String(i + 1) }, ...blocks);
     pillar.addEventListener("click", () => go(i));
     return pillar;
@@ -54,11 +49,13 @@
   const line = (name, kind, value, random) => [
     make("span", {}, name), bar(kind, value, random), make("span", { class: "number" }, short(value)),
   ];
+  const seen = rounds.flatMap((round) => round.tokens.map((token) => token.target)).filter((value) => value !== undefined);
+  const certain = seen.length > 0 && seen.every((value) => value === 0 || value === 1); // at temperature 0
   const sentence = (token) => {
-    if (token.look === "replacement" && rounds[now].tokens.some((other) => other.target === 1)) return words.favourite;
-    if (token.target === undefined || token.look === "discarded")
-      return ["accepted", "rejected"].includes(token.look) ? looks[token.look].name : words[token.look];
-    return fill(words[token.look], { random: short(token.random), chance: short(token.chance) });
+    const judged = ["accepted", "rejected"].includes(token.look);
+    if (judged && token.target === undefined) return looks[token.look].name;
+    const word = words[certain ? `${token.look} greedily` : token.look] ?? words[token.look];
+    return judged ? fill(word, { random: short(token.random), chance: short(token.chance) }) : word;
   };
   const row = (token) => {
     const chip = make("span", { class: "chip", lang: "ja", title: `token ${token.id}`, style: looks[token.look].style }, token.text);
@@ -104,17 +101,21 @@
     if (plain) beside.textContent = plainText(ends[now]);
     pillars.forEach((pillar, i) => pillar.toggleAttribute("data-now", i === now));
   };
+  const say = (word) => {
+    play.textContent = play.title = word;
+    play.setAttribute("aria-label", word);
+  };
   const stop = () => {
     cancelAnimationFrame(clock);
     clock = null;
-    play.textContent = "⏵";
-    play.setAttribute("aria-label", words.play);
+    told.setAttribute("aria-live", "polite");
+    say(words.play);
   };
   const start = () => {
     if (now === rounds.length - 1) go(0);
     const from = (now ? ends[now] : 0) * slowly, began = performance.now();
-    play.textContent = "⏸";
-    play.setAttribute("aria-label", words.pause);
+    told.setAttribute("aria-live", "off"); // a reader would be told of a round while the next one is shown
+    say(words.pause);
     const tick = (time) => {
       const reached = (time - began + from) / slowly;
       while (now < rounds.length - 1 && ends[now + 1] <= reached) go(now + 1);

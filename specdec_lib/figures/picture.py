@@ -1,0 +1,143 @@
+"""A figure that says what it shows: a takeaway for its title, alt text, and labels at the ends of lines."""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+
+from specdec_lib.figures.style import STYLE, WIDTH, ink_of, styled
+from specdec_lib.language import say
+
+NOT_FIRST = "、。，．：；）」』】・ー…％%!?！？)],.:;"
+"""What no line of a Japanese title begins with."""
+
+EQUALS = "\0=\0"
+"""An equals sign that no line is broken at."""
+
+
+NEAR = 30
+"""Points between the ends of lines whose labels share a column."""
+
+
+class Picture(Figure):
+    """A figure with its takeaway, one sentence, and alt text for who cannot see it: the takeaway, and what is shown.
+
+    Labels put at the ends of lines (`label_end`) are moved apart when the takeaway is given (`say_it`).
+    """
+
+    def __init__(self, height: float, width: float = WIDTH):
+        super().__init__(figsize=(width, height), layout="constrained")
+        self.takeaway = self.alt = ""
+        self._ends: dict[Axes, list[Annotation]] = defaultdict(list)
+
+    def panels(self, rows: int, columns: int, **options) -> list[Axes]:
+        """Axes row by row."""
+        return list(self.subplots(rows, columns, squeeze=False, **options).flat)
+
+    def label_end(self, axes: Axes, x: float, y: float, text: str, colour) -> None:
+        """Name a line at its end, to the right of it."""
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "alpha": 0.7, "shrinkA": 0, "shrinkB": 3}
+        label = axes.annotate(
+            text,
+            (x, y),
+            xytext=(9, 0),
+            textcoords="offset points",
+            va="center",
+            color=ink_of(colour),
+            annotation_clip=False,
+            arrowprops=line,
+        )
+        self._ends[axes].append(label)
+
+    @styled
+    def say_it(self, takeaway: str, shown: str) -> "Picture":
+        """The finished figure. takeaway: one sentence, its title; shown: its axes and series, for the alt text."""
+        self.takeaway, self.alt = takeaway, takeaway + say(" ", "") + shown
+        self.suptitle(wrapped(takeaway, self.get_figwidth()), x=0.012, ha="left", linespacing=1.35)
+        if self._ends:
+            self.draw_without_rendering()
+        for axes, labels in self._ends.items():
+            self._move_apart(axes, labels)
+        return self
+
+    def _move_apart(self, axes: Axes, labels: Sequence[Annotation]) -> None:
+        """Labels of lines that end near each other get one column, and keep apart in it."""
+        ends = 72 / self.dpi * axes.transData.transform([label.xy for label in labels])
+        order = np.argsort(ends[:, 0], kind="stable")
+        breaks = np.flatnonzero(np.diff(ends[order, 0]) > NEAR) + 1
+        for column in np.split(order, breaks):
+            x, y = ends[column].T
+            places = spread(y, 1.2 * labels[0].get_fontsize())
+            for number, right, up in zip(column, x.max() - x + 9, places - y, strict=True):
+                labels[number].set_position((right, up))
+
+
+def spread(places: Sequence[float], gap: float) -> np.ndarray:
+    """The nearest places, least squares, that keep their order and are at least a gap apart."""
+    order = np.argsort(places, kind="stable")
+    blocks: list[list[float]] = []
+    for rank, number in enumerate(order):
+        blocks.append([places[number] - rank * gap])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    moved = np.empty(len(order))
+    moved[order] = [np.mean(block) for block in blocks for _ in block] + gap * np.arange(len(order))
+    return moved
+
+
+def wrapped(sentence: str, inches: float, size: float = STYLE["figure.titlesize"]) -> str:
+    """A title in lines that fit a figure's width: broken at spaces, in Japanese also between characters."""
+    room, lines, line = 0.97 * inches * 72 / size, [], ""
+    for piece in _pieces(sentence.replace(" = ", EQUALS)):
+        if line and _ems(line + piece.rstrip()) > room:
+            lines.append(line.rstrip())
+            line = piece.lstrip()
+        else:
+            line += piece
+    return "\n".join([*lines, line]).replace(EQUALS, " = ")
+
+
+def _pieces(sentence: str) -> Iterable[str]:
+    """Where a line may break: after a space, and around a full-width character unless one may not begin a line."""
+    piece = ""
+    for before, letter in zip(f" {sentence}", sentence, strict=False):
+        wide = _wide(letter) or _wide(before)
+        if piece and letter not in NOT_FIRST and before not in "「『（×" and (before == " " or wide):
+            yield piece
+            piece = ""
+        piece += letter
+    yield piece
+
+
+LARGE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZmw%&")
+
+
+def _wide(letter: str) -> bool:
+    return unicodedata.east_asian_width(letter) in "WF"
+
+
+def _ems(text: str) -> float:
+    """About how wide a text is, in units of its size: the font's Greek and signs are as wide as its Japanese."""
+    wide = [unicodedata.east_asian_width(letter) in "WFA" for letter in text]
+    return sum(
+        1.0 if is_wide else 0.68 if letter in LARGE else 0.51 for letter, is_wide in zip(text, wide, strict=True)
+    )
+
+
+def key(axes: Axes, rows: Iterable[tuple[str, dict]]) -> None:
+    """Say in an empty panel what each line means."""
+    axes.set_axis_off()
+    names, styles = zip(*rows, strict=True)
+    handles = [Line2D([], [], **style) for style in styles]
+    axes.legend(handles, names, loc="center left", borderpad=0, borderaxespad=0, handlelength=2.4, labelspacing=0.7)
+
+
+def grid(count: int, columns: int = 3) -> tuple[int, int]:
+    """Rows and columns for so many panels and a key after them."""
+    return -(-(count + 1) // columns), columns

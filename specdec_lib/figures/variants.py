@@ -1,0 +1,333 @@
+"""What Table 2 and the quantization vary, and whether speculative text is as good as plain."""
+
+import pandas as pd
+
+from specdec_lib import tables
+from specdec_lib.figures.picture import Picture
+from specdec_lib.figures.style import (
+    BLUE,
+    INK,
+    MUTED,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    Look,
+    draw_line,
+    log_ticks,
+    percent,
+    reference,
+    session_name,
+    styled,
+    times,
+)
+from specdec_lib.language import say
+from specdec_lib.reporting.bootstrap import interval
+from specdec_lib.results import Results
+
+MASK_OF_2023 = "bettertransformer-2023"
+"""The attention that is not the target's over a cache (`attention.py`)."""
+
+SWITCHES = ["speculative_decoding", "kv_cache", "better_transformer"]
+
+
+@styled
+def combinations(results: Results) -> Picture:
+    """Table 2: speculative decoding, KV-cache and SDPA (the paper: BetterTransformer), alone and together."""
+    ours = tables.some(tables.table2(results).dropna(subset="speed_up"), "Table 2").drop_duplicates(SWITCHES)
+    published = tables.published_table2().fillna({"speed_up": 1.0})
+    ours, published = (table.set_index(SWITCHES).sort_index() for table in (ours, published))
+    figure = Picture(4.3)
+    (axes,) = figure.panels(1, 1)
+    axes.set_xscale("log")
+    lines = {switches: line for line, switches in enumerate(published.index)}
+    here = Look(BLUE, "o")
+    for switches, row in ours.iterrows():
+        line = lines[switches]
+        axes.hlines(line, row["speed_up_low"], row["speed_up_high"], color=here.colour, linewidth=1.6)
+        axes.plot(
+            row["speed_up"],
+            line,
+            color=here.colour,
+            marker=here.marker,
+            markersize=8,
+            label=say("this run", "この実行"),
+        )
+    style = {"color": PAPER.colour, "marker": PAPER.marker, "markersize": 7, "markerfacecolor": "white"}
+    for switches, row in published.iterrows():
+        axes.plot(row["speed_up"], lines[switches], linestyle="", **style, label=say("the paper", "論文"))
+    axes.annotate(
+        say("not the target's text", "ターゲットの文章ではない"),
+        (published.loc[(1, 1, 1), "speed_up"], lines[1, 1, 1]),
+        xytext=(9, 0),
+        textcoords="offset points",
+        va="center",
+        color=MUTED,
+    )
+    reference(axes, x=1)
+    handles, names = axes.get_legend_handles_labels()
+    once = dict(zip(names, handles, strict=True))
+    axes.legend(once.values(), once.keys(), loc="upper right", bbox_to_anchor=(1, 1.02))
+    axes.set(yticks=list(lines.values()), yticklabels=[_combination(switches) for switches in lines], ylim=(7.6, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(say("speed-up over the first line", "1行目に対する速度向上"))
+    log_ticks(axes.xaxis, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 20, 50, 100), lambda place: f"×{place:g}")
+    return figure.say_it(
+        _adds(ours, published),
+        say(
+            "The eight combinations of speculative decoding, KV-cache and SDPA (BetterTransformer in the paper), "
+            "speed-up "
+            "on a logarithmic axis: this run with 95% bootstrap intervals over articles, and the published values, "
+            "of which the last is of a run whose text is not the target's.",
+            "投機的デコーディング、KVキャッシュ、SDPA（論文ではBetterTransformer）の8つの組み合わせの速度向上（対数軸"
+            "）です。"
+            "この実行には記事についての95%ブートストラップ区間を付け、論文の値を並べています。論文の最後の値は、出力が"
+            "ターゲットモデルのものではない実行の値です。",
+        ),
+    )
+
+
+def _combination(switches: tuple[int, int, int]) -> str:
+    names = (say("speculative", "投機的"), say("cache", "キャッシュ"), "SDPA")
+    return " + ".join(name for name, on in zip(names, switches, strict=True) if on) or say("plain", "通常")
+
+
+def _adds(ours: pd.DataFrame, published: pd.DataFrame) -> str:
+    """Whether speculative decoding adds to the cache, by the intervals."""
+    with_both, cache = (1, 1, 0), (0, 1, 0)
+    if with_both not in ours.index or cache not in ours.index:
+        return say(
+            "Speculative decoding, KV-cache and SDPA, alone and together.",
+            "投機的デコーディング、KVキャッシュ、SDPAの単独と組み合わせの速度向上です。",
+        )
+    both, alone = ours.loc[with_both], ours.loc[cache]
+    numbers = say(
+        f"{times(both['speed_up'])} over {times(alone['speed_up'])}; in the paper "
+        f"{times(published.loc[with_both, 'speed_up'])} over {times(published.loc[cache, 'speed_up'])}",
+        f"{times(alone['speed_up'])}から{times(both['speed_up'])}。論文では{times(published.loc[cache, 'speed_up'])}"
+        "から"
+        f"{times(published.loc[with_both, 'speed_up'])}",
+    )
+    if both["speed_up_low"] > alone["speed_up_high"]:
+        return say(
+            f"Speculative decoding adds to what the KV-cache gains ({numbers}).",
+            f"投機的デコーディングは、KVキャッシュの効果をさらに高めます（{numbers}）。",
+        )
+    if both["speed_up_high"] < alone["speed_up_low"]:
+        return say(
+            f"Beside a KV-cache speculative decoding costs more than it gains here ({numbers}).",
+            f"この実行では、KVキャッシュに投機的デコーディングを加えると遅くなります（{numbers}）。",
+        )
+    return say(
+        f"Whether speculative decoding adds to the KV-cache is undecided here ({numbers}).",
+        f"この実行では、投機的デコーディングがKVキャッシュに上乗せになるかは決まりません（{numbers}）。",
+    )
+
+
+@styled
+def quantization(results: Results) -> Picture:
+    """Milliseconds a token at 32, 16, 8 and 4 bits: plain, and speculative with target, draft or both at these bits."""
+    table = _quantized(results)
+    bits = sorted(set(table["fewest"]), reverse=True)
+    figure = Picture(4.2)
+    (axes,) = figure.panels(1, 1)
+    for place, (how, (name, look)) in enumerate(_hows().items()):
+        rows = table[table["how"] == how]
+        if rows.empty:
+            continue
+        x = rows["fewest"].map(bits.index) + 0.07 * (place - 1.5)
+        draw_line(axes, x, rows, "milliseconds", look)
+        figure.label_end(axes, x.iloc[-1], rows["milliseconds"].iloc[-1], name, look.colour)
+    axes.set(xticks=range(len(bits)), xticklabels=bits, ylim=(0, None), xlabel=say("bits", "ビット数"))
+    axes.set_ylabel(say("milliseconds a token", "1トークンあたりのミリ秒"))
+    return figure.say_it(
+        _precision(table[table["how"] == "plain"]),
+        say(
+            "Milliseconds a token against the bits of the weights: plain decoding, and speculative decoding with "
+            "target and draft, the target alone or the draft alone at these bits, the other at the most; medians with "
+            "95% bootstrap intervals over articles.",
+            "重みのビット数に対する1トークンあたりのミリ秒です。通常のデコーディングと、ターゲットとドラフトの両方、"
+            "ターゲットのみ、"
+            "ドラフトのみをそのビット数にした投機的デコーディング（他方は最大のビット数）を示します。中央値と記事につ"
+            "いての95%"
+            "ブートストラップ区間です。",
+        ),
+    )
+
+
+def _hows() -> dict[str, tuple[str, Look]]:
+    return {
+        "plain": (say("plain", "通常"), Look(INK, "s")),
+        "both": (say("both", "両方"), Look(BLUE, "o")),
+        "target": (say("target alone", "ターゲットのみ"), Look(PURPLE, "^", "--")),
+        "draft": (say("draft alone", "ドラフトのみ"), Look(ORANGE, "D", "--")),
+    }
+
+
+def _quantized(results: Results) -> pd.DataFrame:
+    """Each cell: fewest, the bits that are varied; how, whose they are; milliseconds a token with their interval."""
+    frame = results.generations("quantization").dropna(subset="token_seconds")
+    frame["draft_bits"] = frame["draft_bits"].where(frame["draft"].notna(), frame["bits"]).astype(float)
+    rows = []
+    for (drafting, bits, draft_bits), cell in frame.groupby([frame["draft"].notna(), "bits", "draft_bits"]):
+        how = "plain" if not drafting else "both" if bits == draft_bits else "target" if bits < draft_bits else "draft"
+        articles = 1000 * cell.groupby("prompt")["token_seconds"].median()
+        rows.append(
+            {"fewest": int(min(bits, draft_bits)), "how": how, **tables.named("milliseconds", interval(articles))}
+        )
+    table = tables.some(pd.DataFrame(rows), "quantization")
+    shared = table[(table["how"] == "both") & (table["fewest"] == table["fewest"].max())]
+    table = pd.concat([table, *(shared.assign(how=alone) for alone in ("target", "draft"))])
+    return table.sort_values("fewest", ascending=False, kind="stable")
+
+
+def _precision(plain: pd.DataFrame) -> str:
+    """Whether plain decoding is faster or slower at fewer bits, by the intervals."""
+    if plain.empty:
+        return say("Time a token by the bits of the weights.", "重みのビット数ごとの、1トークンの時間です。")
+    most, fewer = plain.iloc[0], plain.iloc[1:]
+    faster = fewer["milliseconds_high"] < most["milliseconds_low"]
+    slower = fewer["milliseconds_low"] > most["milliseconds_high"]
+    values = " / ".join(f"{value:.1f}" for value in plain["milliseconds"])
+    bits = " / ".join(f"{value}" for value in plain["fewest"])
+    numbers = say(
+        f"plain decoding takes {values} ms a token at {bits} bits",
+        f"通常のデコーディングで、{bits}ビットのとき1トークン{values}ミリ秒",
+    )
+    if faster.any() and slower.any():
+        return say(
+            f"Fewer bits can be faster or slower here: {numbers}.",
+            f"この実行では、ビット数を減らすと速くなることも遅くなることもあります（{numbers}）。",
+        )
+    if faster.any():
+        return say(
+            f"Fewer bits are faster here: {numbers}.", f"この実行では、ビット数を減らすと速くなります（{numbers}）。"
+        )
+    if slower.any():
+        return say(
+            f"Fewer bits are slower here: {numbers}.", f"この実行では、ビット数を減らすと遅くなります（{numbers}）。"
+        )
+    return say(
+        f"Fewer bits save memory, but no clear time here: {numbers}.",
+        f"この実行では、ビット数を減らしても時間は明確には変わりません（{numbers}）。",
+    )
+
+
+@styled
+def rouge_parity(results: Results) -> Picture:
+    """ROUGE of plain beside speculative text, in each session, precision and attention that was measured.
+
+    Plain: with an interval over articles; speculative: the mean over articles of each article's mean over drafts and
+    n_lookahead.
+    """
+    table = tables.some(_parity(results), "ROUGE")
+    settings = list(dict.fromkeys(table["setting"]))
+    figure = Picture(1.6 + 0.36 * len(settings))
+    panels = figure.panels(1, len(METRICS), sharey=True)
+    for axes, (metric, title) in zip(panels, METRICS.items(), strict=True):
+        for line, row in enumerate(table[table["metric"] == metric].itertuples()):
+            axes.hlines(line, row.plain_low, row.plain_high, color="#b9bec5", linewidth=5)
+            axes.plot(row.plain, line, label=say("plain", "通常"), **PLAIN)
+            axes.plot(row.speculative, line, label=say("speculative", "投機的"), **SPECULATIVE)
+        axes.set_title(title)
+        axes.set_xlim(0, None)
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+    panels[0].set(yticks=range(len(settings)), yticklabels=settings, ylim=(len(settings) - 0.4, -0.6))
+    handles, names = panels[0].get_legend_handles_labels()
+    once = dict(zip(names, handles, strict=True))
+    figure.legend(once.values(), once.keys(), loc="outside lower right", ncols=2)
+    return figure.say_it(
+        _same(table),
+        say(
+            "ROUGE-1, ROUGE-2 and ROUGE-L of plain text (square, with a 95% bootstrap interval over articles) and of "
+            "speculative text (dot), one line a setting: session, bits, attention.",
+            "通常の出力（四角、記事についての95%ブートストラップ区間付き）と投機的デコーディングの出力（点）のROUGE-1"
+            "、ROUGE-2、"
+            "ROUGE-Lを、設定（セッション、ビット数、アテンション）ごとに並べて示します。",
+        ),
+    )
+
+
+METRICS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
+PLAIN = {
+    "color": INK,
+    "marker": "s",
+    "markersize": 9,
+    "markerfacecolor": "white",
+    "linestyle": "",
+    "zorder": 3,
+    "clip_on": False,
+}
+SPECULATIVE = {"color": BLUE, "marker": "o", "markersize": 5, "linestyle": "", "zorder": 4, "clip_on": False}
+COMPARED = ("table1_uncached", "table1", "table1_static", "quantization", "bettertransformer")
+
+
+def _parity(results: Results) -> pd.DataFrame:
+    """A line for each setting and metric: both scores, and the share of texts that are the same token for token."""
+    rows = []
+    for experiment in filter(results.has, COMPARED):
+        frame = results.generations(experiment)
+        if experiment == "bettertransformer":
+            frame = frame[frame["attention"] == MASK_OF_2023]
+        for (session, attention, bits), cells in frame.groupby(["session", "attention", "bits"], sort=False):
+            plain, drafted = cells[cells["draft"].isna() & ~cells["lookup"]], cells[cells["draft"].notna()]
+            shared = set(plain["prompt"]) & set(drafted["prompt"])
+            if not shared or (experiment == "quantization" and bits == 32):
+                continue
+            plain, drafted = (cells[cells["prompt"].isin(shared)] for cells in (plain, drafted))
+            texts = drafted.merge(plain.drop_duplicates("prompt"), on="prompt", suffixes=("", "_plain"))
+            for metric in METRICS:
+                score = interval(plain.groupby("prompt")[metric].mean(), lambda scores, axis: scores.mean(axis=axis))
+                rows.append(
+                    {
+                        "setting": _setting(session, attention, bits),
+                        "bits": bits,
+                        "metric": metric,
+                        **tables.named("plain", score),
+                        "speculative": drafted.groupby("prompt")[metric].mean().mean(),
+                        "same": (texts["token_ids"] == texts["token_ids_plain"]).sum(),
+                        "texts": len(texts),
+                        "right": attention != MASK_OF_2023,
+                    }
+                )
+    table = pd.DataFrame(rows)
+    return table.drop_duplicates(["setting", "metric"]) if rows else table
+
+
+def _setting(session: str, attention: str, bits: int) -> str:
+    words = say(f"{session_name(session)}, {bits} bits", f"{session_name(session)}、{bits}ビット")
+    return words if attention != MASK_OF_2023 else say("2023 mask, cached", "2023年のマスク、キャッシュあり")
+
+
+def _same(table: pd.DataFrame) -> str:
+    """Whether speculative texts are plain decoding's: in 32 bits, at fewer bits, and with the mask of 2023."""
+    first = table[table["metric"] == "rouge1"]
+    full, fewer = (first[first["right"] & rows] for rows in (first["bits"] == 32, first["bits"] < 32))
+    wrong = first[~first["right"] & (first["speculative"] < first["plain_low"])]
+    words = []
+    if len(full):
+        same, texts = full["same"].sum(), full["texts"].sum()
+        share = say("all", "すべて") if same == texts else percent(same / texts)
+        words.append(
+            say(
+                f"in 32 bits {share} of {texts:,} speculative texts are plain decoding's",
+                f"32ビットでは{texts:,}件の出力の{share}が通常と一致します",
+            )
+        )
+    if len(fewer):
+        share = percent(fewer["same"].sum() / fewer["texts"].sum())
+        scores = table[table["right"] & (table["bits"] < 32)]
+        apart = (scores["speculative"] - scores["plain"]).abs().max()
+        words.append(
+            say(
+                f"at fewer bits {share}, and ROUGE stays within {apart:.3f}",
+                f"少ないビット数では{share}が一致し、ROUGEの差は{apart:.3f}以内です",
+            )
+        )
+    if len(wrong):
+        words.append(say("the mask of 2023 loses the text", "2023年のマスクでは出力が壊れます"))
+    if not words:
+        return say("ROUGE of plain and of speculative text.", "通常と投機的デコーディングの出力のROUGEです。")
+    sentence = say("; ", "。").join(words)
+    return say(f"{sentence[0].upper()}{sentence[1:]}.", f"{sentence}。")
