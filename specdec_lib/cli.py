@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output-dir",
         type=_folder,
         metavar="DIR",
-        help="write DIR/result.json and, of a trace, the web page DIR/trace.html, over earlier ones",
+        help="write DIR/result.json and, of a trace, DIR/trace.html (to step through) and trace.svg, over earlier ones",
     )
     generate.add_argument("--trace", action="store_true", help="show what became of each drafted token")
     generate.add_argument("--lang", choices=LANGUAGES, default=LANGUAGES[0], help="of the trace (en)")
@@ -200,6 +200,7 @@ def _generate(args: argparse.Namespace) -> None:
         _write_result(args, text, decoding.generation)
         if args.trace:
             decoding.generation.save_html(args.output_dir / "trace.html", plain)
+            traces.save_svg(decoding.generation, args.output_dir / "trace.svg")
 
 
 def _benchmark(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:

@@ -234,7 +234,7 @@ def _speedup_view(sessions: list[dict], paper: list[dict], tell: Tell) -> View:
     )
     words = {
         "alpha": tell("acceptance rate α", "受理率 α"),
-        "c": tell("c: time of a draft token / of a target token", "c：ドラフト ÷ ターゲット（1トークンの時間）"),
+        "c": tell("c: draft time / target time", "推論速度比 c（ドラフト ÷ ターゲット）"),
         "k": tell("tokens drafted a round, k", "先読み数 k"),
         "extra": tell("verifying one token more costs", "検証が1トークン増えるごとの費用"),
         "session": tell("our drafts, measured in session", "この実行の測定（セッション）"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from importlib.util import find_spec
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -10,7 +11,7 @@ from IPython import get_ipython
 from IPython.core.interactiveshell import ExecutionResult
 from IPython.display import HTML
 
-from specdec_lib import language
+from specdec_lib import language, paths
 from specdec_lib.decoders import Generation, SpeculativeDecoder
 from specdec_lib.enumeration import walk
 from specdec_lib.language import say
@@ -39,6 +40,12 @@ def parameters(namespace: dict) -> dict:
     given = {name: namespace[name] for name in PARAMETERS if name in namespace}
     language.use(given.pop("lang", language.LANGUAGES[0]))
     return given
+
+
+def figures_folder(profile: str) -> Path:
+    """Where the figures of a profile go in the current language: figures/, and a folder in it for all but English."""
+    spoken = language.current()
+    return paths.output(profile) / "figures" / ("" if spoken == language.LANGUAGES[0] else spoken)
 
 
 def go_on_where_rows_are_missing() -> None:

@@ -89,7 +89,7 @@ def test_result_holds_text_tokens_times_and_steps(options, tmp_path, capsys):
     folder = tmp_path / "new" / "folder"
     assert main([*options, "-k", "3", "--trace", "--output-dir", str(folder)]) == 0
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    assert sorted(path.name for path in folder.iterdir()) == ["result.json", "trace.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["result.json", "trace.html", "trace.svg"]
     assert result["prompt"] == "あいう"
     assert result["output"]
     assert result["output"] in capsys.readouterr().out

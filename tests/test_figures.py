@@ -62,20 +62,21 @@ def _changed(results, folder, change):
 def _texts(figure):
     """All texts that are seen, with their boxes in pixels."""
     renderer = figure.canvas.get_renderer()
+    hidden = {text for axes in figure.axes for text in _hidden(axes)}
     seen = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    boxes = [(text, Text.get_window_extent(text, renderer)) for text in seen]
-    hidden = {text for axes in figure.axes if not axes.axison for text in (*axes.get_xticklabels(), axes.title)}
-    return [(text, box) for text, box in boxes if text not in hidden and _in_view(text)]
+    return [(text, Text.get_window_extent(text, renderer)) for text in seen if text not in hidden]
 
 
-def _in_view(text):
-    """A tick's label is drawn where its place is in view alone."""
-    for axis in (text.axes.xaxis, text.axes.yaxis) if text.axes else ():
+def _hidden(axes):
+    """Labels of ticks that are out of view or no longer used, and all that stands about an empty panel."""
+    if not axes.axison:
+        yield from (axes.xaxis.label, axes.yaxis.label)
+    for axis in (axes.xaxis, axes.yaxis):
         low, high = sorted(axis.get_view_interval())
-        for tick in axis.get_major_ticks() + axis.get_minor_ticks():
-            if text in (tick.label1, tick.label2):
-                return text.axes.axison and low <= tick.get_loc() <= high
-    return True
+        ticks = axis.get_major_ticks() + axis.get_minor_ticks()
+        used = {tick for tick in ticks if axes.axison and low <= tick.get_loc() <= high}
+        for tick in {*axis.majorTicks, *axis.minorTicks} - used:
+            yield from (tick.label1, tick.label2)
 
 
 @pytest.mark.parametrize("folder", DRAWN)

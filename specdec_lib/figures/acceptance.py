@@ -68,10 +68,15 @@ def _falling(ours: pd.DataFrame, published: pd.DataFrame) -> str:
             "へ、"
             f"論文では{p:.2f}から{q:.2f}へ下がります。",
         )
+    costs = (
+        say("costs little acceptance", "あまり下がりません")
+        if a - b > 0.01
+        else say("does not cost acceptance", "下がりません")
+    )
     return say(
-        f"Looking further ahead does not cost acceptance here ({a:.2f} at k = {first}, {b:.2f} at k = {last} on "
+        f"Looking further ahead {costs} here ({a:.2f} at k = {first}, {b:.2f} at k = {last} on "
         f"average); in the published table it falls from {p:.2f} to {q:.2f}.",
-        f"この実行では、先読み数を増やしても受理率は下がりません（平均でk={first}のとき{a:.2f}、k={last}のとき{b:.2f}"
+        f"この実行では、先読み数を増やしても受理率は{costs}（平均でk={first}のとき{a:.2f}、k={last}のとき{b:.2f}"
         "）。"
         f"論文の表では{p:.2f}から{q:.2f}へ下がります。",
     )
@@ -202,15 +207,15 @@ def _later(table: pd.DataFrame) -> str:
         return say(
             f"A token drafted later in a round is harder to guess, even after right ones: clearly so for {harder} of "
             f"{drafts} drafts.",
-            "ラウンドの後ろのトークンほど、それまでがすべて受理されていても当たりにくくなります"
+            "それまでがすべて受理されていても、ラウンドの後ろのトークンほど受理されにくくなります"
             f"（{drafts}個中{harder}個のドラフトモデルで明確）。",
         )
     if easier:
         return say(
             f"A token drafted later is no harder to guess: after accepted ones it is even clearly easier for {easier} "
             f"of {drafts} drafts.",
-            "後ろのトークンが当たりにくくなるわけではありません。それまでがすべて受理されていれば、"
-            f"{drafts}個中{easier}個のドラフトモデルでは明確に当たりやすくなります。",
+            "後ろのトークンほど受理されにくいわけではありません。それまでがすべて受理された場合、"
+            f"{drafts}個中{easier}個のドラフトモデルでは明らかに受理されやすくなります。",
         )
     return say(
         "A token drafted later in a round is about as easy to guess as the first, as theory assumes.",

@@ -162,23 +162,15 @@ def _verification(target: pd.DataFrame) -> str:
     if not len(costs):
         return say("What one forward takes, by model.", "モデルごとの、1回のフォワードの時間です。")
     cost = span(costs)
-    if max(costs) < 1 + (widest - 1) / 10:
-        return say(
-            f"Verifying is nearly free: for {widest} tokens at once the target takes ×{cost} the time of one.",
-            f"検証はほとんど無料です。ターゲットモデルが{widest}トークンを一度に処理する時間は、1トークンの×{cost}で"
-            "す。",
-        )
+    english = f"for {widest} tokens at once the target takes ×{cost} the time of one."
+    japanese = f"ターゲットモデルが{widest}トークンを一度に処理する時間は、1トークンの{cost}倍です。"
+    if max(costs) <= 1.25:
+        return say(f"Verifying is nearly free: {english}", f"検証にはほとんど時間がかかりません。{japanese}")
     if max(costs) < widest / 2:
         return say(
-            f"Verifying is cheap, but not free: for {widest} tokens at once the target takes ×{cost} the time of one.",
-            f"検証は安いものの無料ではありません。ターゲットモデルが{widest}トークンを一度に処理する時間は、1トークン"
-            f"の×{cost}です。",
+            f"Verifying is cheap, but not free: {english}", f"検証の追加コストは小さいものの、残ります。{japanese}"
         )
-    return say(
-        f"Verifying saves little: for {widest} tokens at once the target takes ×{cost} the time of one.",
-        f"検証ではあまり時間を節約できません。ターゲットモデルが{widest}トークンを一度に処理する時間は、1トークンの"
-        f"×{cost}です。",
-    )
+    return say(f"Verifying saves little: {english}", f"検証ではあまり時間を節約できません。{japanese}")
 
 
 @styled
@@ -201,7 +193,7 @@ def round_parts(results: Results) -> Picture:
     names = [name for name, *_ in _parts()]
     figure.legend(
         [*handles, Line2D([], [], **DIAMOND)],
-        [*names, say("plain decoding, for as many tokens", "同じトークン数の通常のデコーディング")],
+        [*names, say("plain decoding, for as many tokens", "通常で同じトークン数")],
         loc="outside lower left",
         ncols=5,
         columnspacing=1.2,

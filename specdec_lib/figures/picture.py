@@ -19,7 +19,6 @@ NOT_FIRST = "、。，．：；）」』】・ー…％%!?！？)],.:;"
 EQUALS = "\0=\0"
 """An equals sign that no line is broken at."""
 
-
 NEAR = 30
 """Points between the ends of lines whose labels share a column."""
 
@@ -92,15 +91,28 @@ def spread(places: Sequence[float], gap: float) -> np.ndarray:
 
 
 def wrapped(sentence: str, inches: float, size: float = STYLE["figure.titlesize"]) -> str:
-    """A title in lines that fit a figure's width: broken at spaces, in Japanese also between characters."""
-    room, lines, line = 0.97 * inches * 72 / size, [], ""
+    """A title in as few lines as a figure's width allows, of about one length.
+
+    Broken at spaces, in Japanese also between characters.
+    """
+    room = 0.97 * inches * 72 / size
+    lines = _lines(sentence, room)
+    for narrower in np.arange(room, room / 2, -0.5):
+        if len(tried := _lines(sentence, narrower)) > len(lines):
+            break
+        lines = tried
+    return "\n".join(lines).replace(EQUALS, " = ")
+
+
+def _lines(sentence: str, room: float) -> list[str]:
+    lines, line = [], ""
     for piece in _pieces(sentence.replace(" = ", EQUALS)):
         if line and _ems(line + piece.rstrip()) > room:
             lines.append(line.rstrip())
             line = piece.lstrip()
         else:
             line += piece
-    return "\n".join([*lines, line]).replace(EQUALS, " = ")
+    return [*lines, line]
 
 
 def _pieces(sentence: str) -> Iterable[str]:

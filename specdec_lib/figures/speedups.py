@@ -180,7 +180,7 @@ def _best(measured: pd.DataFrame) -> str:
         )
     best_words = say(
         f"Drafting makes decoding at best {times(best['speed_up'])} as fast ({where})",
-        f"投機的デコーディングの速度は、通常の最大{times(best['speed_up'])}です（{where}）",
+        f"投機的デコーディングは最大で通常の{times(best['speed_up'])}です（{where}）",
     )
     there = measured[measured["session"] == best["session"]]
     first, last = there["n_lookahead"].min(), there["n_lookahead"].max()
@@ -192,7 +192,7 @@ def _best(measured: pd.DataFrame) -> str:
         return best_words + say(".", "。")
     return best_words + say(
         f"; from k = {first} to k = {last} it slows down for {slower} of {len(both)} drafts there.",
-        f"。そこではk={first}からk={last}にすると、{len(both)}個中{slower}個のドラフトモデルで遅くなります。",
+        f"。k={first}からk={last}にすると、{len(both)}個中{slower}個のドラフトモデルで遅くなります。",
     )
 
 

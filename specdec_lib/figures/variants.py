@@ -71,7 +71,7 @@ def combinations(results: Results) -> Picture:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(say("speed-up over the first line", "1行目に対する速度向上"))
-    log_ticks(axes.xaxis, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 20, 50, 100), lambda place: f"×{place:g}")
+    log_ticks(axes.xaxis, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 20, 50, 100), lambda place: f"{place:g}")
     return figure.say_it(
         _adds(ours, published),
         say(
@@ -192,12 +192,12 @@ def _precision(plain: pd.DataFrame) -> str:
     bits = " / ".join(f"{value}" for value in plain["fewest"])
     numbers = say(
         f"plain decoding takes {values} ms a token at {bits} bits",
-        f"通常のデコーディングで、{bits}ビットのとき1トークン{values}ミリ秒",
+        f"通常の1トークンは{bits}ビットで{values}ミリ秒",
     )
     if faster.any() and slower.any():
         return say(
             f"Fewer bits can be faster or slower here: {numbers}.",
-            f"この実行では、ビット数を減らすと速くなることも遅くなることもあります（{numbers}）。",
+            f"この実行では、ビット数を減らすと速くも遅くもなります（{numbers}）。",
         )
     if faster.any():
         return say(

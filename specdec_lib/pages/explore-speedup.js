@@ -50,22 +50,33 @@
   };
   const steer = (event) => {
     if (event.buttons !== 1 || event.target.closest(".pin")) return;
-    const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
-    const alpha = (spot.x - land.left) / (land.right - land.left);
-    const c = ((land.bottom - spot.y) / (land.bottom - land.top)) * dearest;
+    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
+    const alpha = (x - land.left) / (land.right - land.left);
+    const c = ((land.bottom - y) / (land.bottom - land.top)) * dearest;
     if (alpha >= 0 && alpha <= 1 && c >= 0 && c <= dearest) change({ alpha: Math.min(alpha, 0.99), c, point: null });
   };
   map.addEventListener("pointerdown", steer);
   map.addEventListener("pointermove", steer);
 
   // --- measured points: one stop of the Tab key, arrow keys between them ---
-  const pin = (point) => {
-    const [x, y] = [land.x(point.alpha), land.y(Math.min(point.c, dearest))];
+  const spot = ({ alpha, c }) => [land.x(alpha), land.y(Math.min(c, dearest))];
+  const beside = ([x, y], text, taken) => { // the first of four places for a name where nothing lies yet
+    const wide = 6.5 * text.length;
+    const places = [[8, -5, "start"], [-8, -5, "end"], [8, 13, "start"], [-8, 13, "end"]].map(([dx, dy, anchor]) => ({
+      x: x + dx, y: y + dy, anchor, box: [x + dx - (anchor === "end" ? wide : 0), y + dy - 9, wide, 10],
+    }));
+    const apart = ([ax, ay, aw, ah], [bx, by, bw, bh]) => ax + aw < bx || bx + bw < ax || ay + ah < by || by + bh < ay;
+    const place = places.find(({ box }) => taken.every((other) => apart(box, other))) ?? places[0];
+    taken.push(place.box);
+    return word(place.x, place.y, text, { "font-size": 10, "text-anchor": place.anchor });
+  };
+  const pin = (point, taken) => {
+    const [x, y] = spot(point);
     const shape = point.here
       ? draw("path", { d: `M${x} ${y - 6}l6 6l-6 6l-6 -6z`, fill: "#e0a030", stroke: "#222222" })
       : draw("circle", { cx: x, cy: y, r: 5, fill: "#ffffff", stroke: "#222222", "stroke-width": 1.5 });
     const hit = draw("circle", { cx: x, cy: y, r: 11, fill: "transparent" });
-    const name = word(x + 8, y - 5, point.mark, { "font-size": 10 });
+    const name = beside([x, y], point.mark, taken);
     const looks = { class: "pin", role: "button", tabindex: -1, "aria-label": point.said };
     const node = draw("g", looks, draw("title", {}, point.said), hit, shape, name);
     const choose = () => change({ point, alpha: point.alpha, c: point.c, k: point.k, extra: 0, measured: point.here });
@@ -73,7 +84,9 @@
     return node;
   };
   const pins = () => {
-    points.replaceChildren(...[...paper, ...sessions[now.session].points].map(pin));
+    const all = [...paper, ...sessions[now.session].points];
+    const taken = all.map(spot).map(([x, y]) => [x - 6, y - 6, 12, 12]);
+    points.replaceChildren(...all.map((point) => pin(point, taken)));
     points.firstChild.setAttribute("tabindex", 0);
   };
   points.addEventListener("keydown", (event) => {
@@ -94,7 +107,7 @@
     const highest = Math.max(...ks.map((each) => speedup(alpha, each, c)), ...found.map(([, value]) => value));
     const top = [2, 3, 4, 6, 9, 14].find((limit) => limit > highest);
     const every = top > 4 ? 2 : top > 2 ? 1 : 0.5;
-    const across = [0, ks.length, ks.filter((each) => each % 2 === 0), words.k_axis];
+    const across = [0, ks.length, [0, ...ks.filter((each) => each % 2 === 0)], words.k_axis];
     const plane = chart(360, 300, across, [0, top, tenths(top, every), words.speedup_axis, (value) => `×${value}`]);
     const at = (each, value) => [plane.x(each), plane.y(value)];
     const shapes = [line([at(0, 1), at(ks.length, 1)], { "stroke-dasharray": "2 3" }), word(plane.right + 4, plane.y(1) + 4, words.plain)];
@@ -137,7 +150,7 @@
     for (const name of Object.keys(sliders)) sliders[name].set(now[name]);
     measured.checked = now.measured;
     if (now.measured) sliders.extra.output.value = words.as_measured;
-    const [x, y] = [land.x(now.alpha), land.y(Math.min(now.c, dearest))];
+    const [x, y] = spot(now);
     here.replaceChildren(
       line([[x, land.bottom], [x, y], [land.left, y]], { "stroke-dasharray": "2 3" }),
       draw("circle", { cx: x, cy: y, r: 9, fill: "none", stroke: "currentColor", "stroke-width": 2.5 }),
