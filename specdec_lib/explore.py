@@ -321,7 +321,7 @@ def _curves(c: float, tell: Tell) -> "Panel":
         best = theory.best_lookahead(alpha, c, max_k=MAX_K)
         panel.line([(0, 0), *curve], TARGET, 2)
         panel.mark(*curve[best - 1], "dot", f"α = {alpha}: k = {best}, ×{theory.speedup(alpha, best, c):.2f}")
-        panel.words(*curve[-1], f"α {alpha}", (4, 4))
+        panel.words(*curve[-1], f"α {alpha}", (7, 4))
     return panel
 
 
@@ -329,14 +329,16 @@ def _map(paper: list[dict], ours: list[dict], words: Mapping[str, str]) -> "Pane
     """Lines of equal best speed-up over (α, c), where v = 1."""
     panel = Panel(words["map"], (0, 1), (0, DEAREST))
     panel.axes({i / 5: f"{i / 5:g}" for i in range(6)}, {i / 5: f"{i / 5:g}" for i in range(5)}, words["alpha_axis"])
-    panel.words(0, DEAREST, f"c · {words['slower']}", (6, 14))
+    panel.words(0, DEAREST, "c", (-30, 4))
+    panel.words(0, DEAREST, words["slower"], (6, 14))
     for level in LEVELS:
         reach = [(i / 100, _dearest(i / 100, level)) for i in range(101)]
         edge = [(alpha, min(c, DEAREST)) for alpha, c in reach if c >= 0]
         panel.area([(edge[0][0], 0), *edge, (1, 0)], TARGET, 0.16)
         inside = [(alpha, c) for alpha, c in reach if 0 <= c < DEAREST]
         panel.line(inside, TARGET, 2.5 if level == 1 else 1)
-        panel.words(*inside[-1], f"×{level}", (4, 4) if inside[-1][0] == 1 else (-6, -6))
+        at_the_side = inside[-1][0] == 1
+        panel.words(*inside[-1], f"×{level}", *(((4, 4), "start") if at_the_side else ((-8, 12), "end")))
     for point in paper:
         panel.mark(point["alpha"], point["c"], "ring", f"{point['name']} ({point['alpha']}, {point['c']})")
     for point in ours:
@@ -440,7 +442,7 @@ def _overlay(words: list[str], preset: dict) -> "Panel":
     pairs = list(zip(preset["target"], preset["draft"], strict=True))
     top = 1 if max(map(max, pairs)) > 0.6 else 0.6
     overlap = sum(map(min, pairs))
-    panel = Panel(f"{preset['name']}: α = {overlap:.2f}", (0, len(words)), (0, top))
+    panel = Panel(f"{preset['name']}: α = {overlap:.2f}", (0, len(words)), (0, top), (400, 230))
     names = {i + 0.5: word if len(word) <= 6 else f"{word[:5]}…" for i, word in enumerate(words)}
     panel.axes(names, {i / 5: f"{i / 5:g}" for i in range(int(top * 5) + 1)})
     for i, (target, draft) in enumerate(pairs):
@@ -493,8 +495,10 @@ def _round_view(sessions: list[dict], tell: Tell) -> View:
         },
     }
     key = tell(
-        "d draft · v verify · r the rest · ◆ plain decoding has written as many tokens · ▲ ahead of it, ▼ behind it",
-        "d ドラフト · v 検証 · r その他 · ◆ 通常のデコーディングが同じ数のトークンを書き終える時点 · ▲ 速い、▼ 遅い",
+        "d draft · v verify · r the rest of the round.\n"
+        "Dashed line: plain decoding has written as many tokens. ▲ The round is ahead of it, ▼ behind it.",
+        "d ドラフト · v 検証 · r その他 \n"
+        "破線：通常のデコーディングが同じ数のトークンを書き終える時点。▲ ラウンドのほうが速い、▼ 遅い。",
     )
     return View(line, key, data, [_timeline(session, tell) for session in sessions])
 
@@ -504,8 +508,8 @@ def _timeline(session: dict, tell: Tell) -> "Panel":
     drafts = session["drafts"]
     chosen = [next((r for r in draft["rounds"] if r["k"] == 3), draft["rounds"][0]) for draft in drafts]
     end = max(map(_end, chosen))
-    size = (300, 74 + 32 * len(drafts))
-    panel = Panel(f"{session['name']}, k = {chosen[0]['k']}", (0, 1.02 * end), (len(drafts), 0), size, left=88)
+    size = (290, 74 + 32 * len(drafts))
+    panel = Panel(f"{session['name']}, k = {chosen[0]['k']}", (0, 1.02 * end), (len(drafts), 0), size, (84, 62))
     step = next((s for s in (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if end / s <= 5), end / 4)
     ticks = {i * step: f"{i * step:g}" for i in range(int(end / step) + 1)}
     panel.axes(ticks, {}, tell("milliseconds", "ミリ秒"))
@@ -517,7 +521,7 @@ def _timeline(session: dict, tell: Tell) -> "Panel":
         panel.box((at["draft"], i + 0.2), (verified, i + 0.8), TARGET, "v", "#ffffff", "#ffffff")
         panel.box((verified, i + 0.2), (at["round"], i + 0.8), REST, "r", "#222222", "#ffffff")
         gain = at["tokens"] * at["plain"] / at["round"]
-        panel.mark(at["tokens"] * at["plain"], i + 0.5, "diamond", f"{at['tokens'] * at['plain']:.2f} ms")
+        panel.line([(at["tokens"] * at["plain"], i + edge) for edge in (0.02, 0.98)], width=2, dash="4 3")
         panel.words(0, i + 0.5, draft["name"], (-6, 4), "end")
         panel.words(1.02 * end, i + 0.5, f"{'▲' if gain > 1 else '▼'} ×{gain:.2f}", (2, 4))
     return panel
@@ -535,12 +539,12 @@ class Panel:
         x: tuple[float, float],
         y: tuple[float, float],
         size: tuple[int, int] = (290, 230),
-        left: int = 38,
+        margins: tuple[int, int] = (44, 48),
     ):
-        """x, y: what lies at the left and the right, at the bottom and the top."""
+        """x, y: what lies at the left and the right, at the bottom and the top. size, margins (left, right): in px."""
         self.width, self.height = size
         self._x, self._y = x, y
-        self._left, self._right, self._top, self._bottom = left, self.width - 48, 30, self.height - 38
+        self._left, self._right, self._top, self._bottom = margins[0], self.width - margins[1], 30, self.height - 38
         self._shapes: list[str] = []
         self._text(12, 16, title, more=' font-weight="bold"')
 

@@ -76,9 +76,9 @@ globalThis.specdecExplore = (() => {
 
   const figure = (caption, ...children) => make("figure", {}, make("figcaption", {}, caption), ...children);
 
-  // the living part in place of the still pictures, which stay at its foot
+  // the living part in place of the still pictures, which stay at its foot, without their heading
   const stage = (root, data, ...children) => {
-    const still = make("details", {}, make("summary", {}, data.words.still), ...root.childNodes);
+    const still = make("details", {}, make("summary", {}, data.words.still), ...[...root.childNodes].slice(1));
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", data.line);
     root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab leaves the keys to the sliders

@@ -75,7 +75,7 @@
     const shape = point.here
       ? draw("path", { d: `M${x} ${y - 6}l6 6l-6 6l-6 -6z`, fill: "#e0a030", stroke: "#222222" })
       : draw("circle", { cx: x, cy: y, r: 5, fill: "#ffffff", stroke: "#222222", "stroke-width": 1.5 });
-    const hit = draw("circle", { cx: x, cy: y, r: 11, fill: "transparent" });
+    const hit = draw("circle", { class: "reach", cx: x, cy: y, r: 13, fill: "transparent" });
     const name = beside([x, y], point.mark, taken);
     const looks = { class: "pin", role: "button", tabindex: -1, "aria-label": point.said };
     const node = draw("g", looks, draw("title", {}, point.said), hit, shape, name);
