@@ -234,9 +234,9 @@ def _speedup_view(sessions: list[dict], paper: list[dict], tell: Tell) -> View:
     )
     words = {
         "alpha": tell("acceptance rate α", "受理率 α"),
-        "c": tell("c: draft time / target time", "推論速度比 c（ドラフト ÷ ターゲット）"),
+        "c": tell("c: draft time / target time", "推論速度比 c"),
         "k": tell("tokens drafted a round, k", "先読み数 k"),
-        "extra": tell("verifying one token more costs", "検証が1トークン増えるごとの費用"),
+        "extra": tell("verifying one token more costs", "検証の追加費用（1トークン）"),
         "session": tell("our drafts, measured in session", "この実行の測定（セッション）"),
         "measured": tell("v(k) as measured in this session", "v(k) はこのセッションの実測値"),
         "as_measured": tell("as measured", "実測値"),
@@ -329,7 +329,7 @@ def _map(paper: list[dict], ours: list[dict], words: Mapping[str, str]) -> "Pane
     """Lines of equal best speed-up over (α, c), where v = 1."""
     panel = Panel(words["map"], (0, 1), (0, DEAREST))
     panel.axes({i / 5: f"{i / 5:g}" for i in range(6)}, {i / 5: f"{i / 5:g}" for i in range(5)}, words["alpha_axis"])
-    panel.words(0, DEAREST, "c", (-30, 4))
+    panel.words(0, DEAREST, "c", (-18, 24))
     panel.words(0, DEAREST, words["slower"], (6, 14))
     for level in LEVELS:
         reach = [(i / 100, _dearest(i / 100, level)) for i in range(101)]
@@ -338,7 +338,7 @@ def _map(paper: list[dict], ours: list[dict], words: Mapping[str, str]) -> "Pane
         inside = [(alpha, c) for alpha, c in reach if 0 <= c < DEAREST]
         panel.line(inside, TARGET, 2.5 if level == 1 else 1)
         at_the_side = inside[-1][0] == 1
-        panel.words(*inside[-1], f"×{level}", *(((4, 4), "start") if at_the_side else ((-8, 12), "end")))
+        panel.words(*inside[-1], f"×{level}", *(((4, 4), "start") if at_the_side else ((-22, 13), "end")))
     for point in paper:
         panel.mark(point["alpha"], point["c"], "ring", f"{point['name']} ({point['alpha']}, {point['c']})")
     for point in ours:

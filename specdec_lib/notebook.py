@@ -17,7 +17,7 @@ from specdec_lib.enumeration import walk
 from specdec_lib.language import say
 from specdec_lib.measuring.lab import Lab
 from specdec_lib.models import GEMMA, USUAL_DRAFT, LanguageModel, load_model
-from specdec_lib.pieces import LOOKS, Reader
+from specdec_lib.pieces import LOOKS, Piece, Reader
 from specdec_lib.results import Missing
 from specdec_lib.sampling import Chance
 
@@ -129,22 +129,27 @@ def _gemma(device: str) -> LanguageModel | None:
 
 
 def fates(generation: Generation, rounds: int) -> pd.DataFrame:
-    """Every token of the first rounds and what became of it; with the rule's numbers where they were traced.
+    """Every token of the rounds that accepted most, and what became of it; with the rule's numbers where traced.
 
     threshold: min(1, target / draft); accepted where the random number is below it. Numbers to three digits, as text.
     """
+    best = sorted(range(len(generation.steps)), key=lambda i: -generation.steps[i].accepted)[:rounds]
     reader = Reader(generation.tokenizer)
     rows = []
-    for number, step in enumerate(generation.steps[:rounds], 1):
-        for piece in reader.pieces(step):
-            row = {"round": number, "token": piece.text}
-            if draw := piece.draw:
-                numbers = {"target": draw.target, "draft": draw.draft, "threshold": piece.chance}
-                row |= {name: f"{value:.3g}" for name, value in {**numbers, "random": draw.uniform}.items()}
-            rows.append({**row, "fate": LOOKS[piece.look].name})
+    for i, step in enumerate(generation.steps):
+        pieces = reader.pieces(step)  # of every step, as text is read in order
+        rows += [{"round": i + 1, **_fate(piece)} for piece in pieces if i in best]
     frame = pd.DataFrame(rows).fillna("")
     frame.insert(len(frame.columns) - 1, "fate", frame.pop("fate"))
     return frame
+
+
+def _fate(piece: Piece) -> dict[str, str]:
+    numbers = {}
+    if draw := piece.draw:
+        numbers = {"target": draw.target, "draft": draw.draft, "threshold": piece.chance, "random": draw.uniform}
+    written = {name: f"{value:.3g}" for name, value in numbers.items()}
+    return {"token": piece.text, **written, "fate": LOOKS[piece.look].name}
 
 
 def tree(decode: Callable[[Chance], str], words: Sequence[str]) -> pd.DataFrame:

@@ -15,12 +15,16 @@ _FOLDER = Path(__file__).parent / "pages"
 
 
 def part(name: str, data: dict, still: str, lang: str | None = None) -> str:
-    """A part of a page. data: what the script gets; still: HTML, already escaped, that says the same at rest."""
+    """A part of a page. data: what the script gets; still: HTML, already escaped, that says the same at rest.
+
+    JupyterLab leaves keys to it.
+    """
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     mark = hashlib.sha256(f"{name}{written}".encode()).hexdigest()[:12]
     safe = written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return (
-        f'<div class="specdec specdec-{name}" data-specdec="{mark}" lang="{checked(lang)}">{still}</div>'
+        f'<div class="specdec specdec-{name}" data-specdec="{mark}" lang="{checked(lang)}" '
+        f'data-lm-suppress-shortcuts="true">{still}</div>'
         f"<style>{_source('common.css')}{_source(f'{name}.css')}</style>"
         f"<script>(() => {{ const fill = {_source(f'{name}.js').rstrip().rstrip(';')}; const data = {safe};"
         f" for (const root of document.querySelectorAll('[data-specdec=\"{mark}\"]:not([data-ready])'))"

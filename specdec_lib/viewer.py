@@ -176,6 +176,7 @@ def _words() -> dict[str, str]:
         "rejected": say("{random} ≥ {chance}: rejected", "{random} ≥ {chance}：棄却"),
         "discarded": say("behind a rejection: not judged", "棄却より後ろなので判定しない"),
         "replacement": say("drawn from the residual in its place", "代わりに残差分布から抽出"),
+        "replacement untraced": say("the target's, in its place", "代わりにターゲットの語"),
         "accepted greedily": say("the target's favourite, too: accepted", "ターゲットの最有力候補と一致：受理"),
         "rejected greedily": say("not the target's favourite: rejected", "ターゲットの最有力候補と不一致：棄却"),
         "replacement greedily": say("the target's favourite, in its place", "代わりにターゲットの最有力候補"),

@@ -6,7 +6,7 @@ import pandas as pd
 from specdec_lib import tables, theory
 from specdec_lib.figures import style
 from specdec_lib.figures.picture import Picture, grid, key
-from specdec_lib.figures.style import BLUE, DIAMOND, INK, PAPER, Look, draw_line, ink_of, looks, percent, short, styled
+from specdec_lib.figures.style import BLUE, DIAMOND, INK, PAPER, Look, draw_line, looks, percent, short, styled
 from specdec_lib.language import say
 from specdec_lib.reporting.bootstrap import interval, pooled
 from specdec_lib.results import Missing, Results
@@ -95,21 +95,15 @@ def acceptance_by_size(results: Results) -> Picture:
     series = ((say("this run", "この実行"), ours, Look(BLUE, "o")), (say("the paper", "論文"), published, PAPER))
     for name, table, look in series:
         draw_line(axes, table["size"], table, "mean_acceptance", look)
-        figure.label_end(axes, table["size"].iloc[-1], table["mean_acceptance"].iloc[-1], name, look.colour)
-        lowest = table.get("mean_acceptance_low", table["mean_acceptance"])
-        for row, foot in list(zip(table.itertuples(), lowest, strict=True))[:: max(len(table) - 1, 1)]:
-            axes.annotate(
-                short(row.draft),
-                (row.size, foot),
-                xytext=(0, -6),
-                textcoords="offset points",
-                ha="center",
-                va="top",
-                color=ink_of(look.colour),
-            )
+        first, last = table.iloc[0], table.iloc[-1]
+        end = say(f"{name} ({short(last['draft'])})", f"{name}（{short(last['draft'])}）")
+        figure.label_end(axes, last["size"], last["mean_acceptance"], end, look.colour)
+        if len(table) > 1:
+            figure.label_end(axes, first["size"], first["mean_acceptance"], short(first["draft"]), look.colour, side=-1)
     highest = max(table["mean_acceptance"].max() for _, table, _ in series)
     axes.set(ylim=(0, min(1.05, 1.2 * highest)), xlabel=style.relative_size())
     axes.set_ylabel(say("acceptance rate at k = 1, mean over articles", "k=1での受理率（記事ごとの平均）"))
+    axes.set_xlim(left=0.65 * axes.get_xlim()[0])
     style.label_shares(axes.xaxis)
     return figure.say_it(
         _rising(ours["mean_acceptance"], published["mean_acceptance"]),

@@ -15,6 +15,7 @@ from specdec_lib.figures.style import (
     Look,
     ink_of,
     reference,
+    session_name,
     short,
     styled,
     times,
@@ -89,21 +90,21 @@ def _library(library: str) -> str:
     return {"ours": say("ours", "本実装"), "original": say("the original", "元の実装")}.get(library, library)
 
 
-def _way(row: tuple) -> str:
+def _way(row: tuple | pd.Series) -> str:
     """A way without its library: how it is called, with which draft, how far it looks ahead."""
+    draft = "" if row.draft is None or pd.isna(row.draft) else short(row.draft)
+    ahead = [] if row.n_lookahead is None or pd.isna(row.n_lookahead) else [f"k = {row.n_lookahead}"]
+    if row.method == "lookup first":
+        return _listed([say(f"lookup, then {draft}", f"検索してから{draft}"), *ahead])
     words = {
         "plain": say("plain", "通常"),
-        "speculative": say("draft model", "ドラフトモデル"),
+        "speculative": draft,
         "lookup": say("lookup", "プロンプト検索"),
-        "lookup first": say("lookup, then draft", "検索してからドラフト"),
         "frozen": say("frozen", "固定文脈"),
     }
-    name = words.get(row.method, row.method)
-    draft = [] if row.draft is None or pd.isna(row.draft) else [short(row.draft)]
-    ahead = [] if row.n_lookahead is None or pd.isna(row.n_lookahead) else [f"k = {row.n_lookahead}"]
-    session = [say("no cache", "キャッシュなし")] if row.session == "uncached" else []
-    session = [say("cached", "キャッシュあり")] if row.session == "cached" and row.method == "plain" else session
-    return _listed([name, *draft, *ahead, *session])
+    drafts = [draft] if draft and row.method != "speculative" else []
+    sessions = [session_name(row.session)] if row.session in ("uncached", "cached") else []
+    return _listed([words.get(row.method, row.method), *drafts, *ahead, *sessions])
 
 
 def _listed(words: list[str]) -> str:
@@ -226,7 +227,9 @@ def _settings(row: tuple) -> str:
 def _with_kinds(results: Results) -> pd.DataFrame:
     """`real_model_tables.ways` of the kinds shown, with how each way drafts."""
     settings = results.frame("speed").drop_duplicates("cell").rename(columns={"cell": "way"})
-    table = real_model_tables.ways(results).merge(settings[["way", *KIND, "draft", "n_lookahead"]], on="way")
+    table = real_model_tables.ways(results).merge(
+        settings[["way", *KIND, "method", "draft", "n_lookahead", "session"]], on="way"
+    )
     table = table.assign(kind=table["library"] + "/" + table["drafter"].fillna("plain"))
     table = table[table["kind"].isin(KINDS)].dropna(subset="speed_up")
     order = table["kind"].map(list(KINDS).index)
@@ -236,7 +239,6 @@ def _with_kinds(results: Results) -> pd.DataFrame:
 def _best_way(table: pd.DataFrame, results: Results) -> str:
     """The best way of all, and the best draft model alone."""
     best = table.loc[table["speed_up"].idxmax()]
-    kind, where = _kind_name(best["library"], best["drafter"]), _settings(best)
     drafted = table[table["kind"] == "ours/model"]
     if best["speed_up_low"] <= 1:
         return say(
@@ -244,9 +246,10 @@ def _best_way(table: pd.DataFrame, results: Results) -> str:
             f"{results.target}では、通常のデコーディングより明確に速い方式はありません（最もよくて"
             f"{times(best['speed_up'])}）。",
         )
+    way = _of(best["library"], _way(best))
     words = say(
-        f"On {results.target} the fastest way is {times(best['speed_up'])} as fast as plain decoding ({kind}, {where})",
-        f"{results.target}で最も速い方式の速度は、通常の{times(best['speed_up'])}です（{kind}、{where}）",
+        f"On {results.target} the fastest way is {times(best['speed_up'])} as fast as plain decoding ({way})",
+        f"{results.target}で最も速い方式の速度は、通常の{times(best['speed_up'])}です（{way}）",
     )
     if best["kind"] == "ours/model" or drafted.empty:
         return words + say(".", "。")

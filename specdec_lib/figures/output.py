@@ -13,14 +13,14 @@ from specdec_lib.figures.picture import Picture
 from specdec_lib.figures.style import styled
 from specdec_lib.language import current
 
-DPI = 144
-COLOURS = 128
+DPI = 120
+COLOURS = 96
 """Of a PNG's palette: lines and letters have few, and their soft edges shades of them."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure as a notebook keeps it: with alt text wherever HTML is shown, else as it is. width: in pixels."""
+    """A figure as a notebook keeps it: an image with alt text, or the alt text alone. width: in pixels."""
 
     png: bytes
     alt: str
@@ -33,9 +33,8 @@ class Shown:
         words = f'alt="{escape(self.alt)}" lang="{self.lang}"'
         return f'<img {words} width="{self.width}" style="{style}" src="{source}">'
 
-    def _repr_mimebundle_(self, **formats) -> tuple[dict, dict]:
-        data = {"text/html": self.html(), "image/png": b64encode(self.png).decode(), "text/plain": self.alt}
-        return data, {"image/png": {"alt": self.alt, "width": self.width}}
+    def _repr_mimebundle_(self, **formats) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": self.alt}
 
 
 def show(figure: Picture) -> Shown:

@@ -32,26 +32,27 @@ class Picture(Figure):
     def __init__(self, height: float, width: float = WIDTH):
         super().__init__(figsize=(width, height), layout="constrained")
         self.takeaway = self.alt = ""
-        self._ends: dict[Axes, list[Annotation]] = defaultdict(list)
+        self._ends: dict[tuple[Axes, int], list[Annotation]] = defaultdict(list)
 
     def panels(self, rows: int, columns: int, **options) -> list[Axes]:
         """Axes row by row."""
         return list(self.subplots(rows, columns, squeeze=False, **options).flat)
 
-    def label_end(self, axes: Axes, x: float, y: float, text: str, colour) -> None:
-        """Name a line at its end, to the right of it."""
+    def label_end(self, axes: Axes, x: float, y: float, text: str, colour: str | tuple, side: int = 1) -> None:
+        """Name a line at its end, to the right of it; side -1: at its beginning, to the left."""
         line = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "alpha": 0.7, "shrinkA": 0, "shrinkB": 3}
         label = axes.annotate(
             text,
             (x, y),
-            xytext=(9, 0),
+            xytext=(9 * side, 0),
             textcoords="offset points",
+            ha="left" if side > 0 else "right",
             va="center",
             color=ink_of(colour),
             annotation_clip=False,
             arrowprops=line,
         )
-        self._ends[axes].append(label)
+        self._ends[axes, side].append(label)
 
     @styled
     def say_it(self, takeaway: str, shown: str) -> "Picture":
@@ -60,20 +61,21 @@ class Picture(Figure):
         self.suptitle(wrapped(takeaway, self.get_figwidth()), x=0.012, ha="left", linespacing=1.35)
         if self._ends:
             self.draw_without_rendering()
-        for axes, labels in self._ends.items():
-            self._move_apart(axes, labels)
+        for (axes, side), labels in self._ends.items():
+            self._move_apart(axes, side, labels)
         return self
 
-    def _move_apart(self, axes: Axes, labels: Sequence[Annotation]) -> None:
+    def _move_apart(self, axes: Axes, side: int, labels: Sequence[Annotation]) -> None:
         """Labels of lines that end near each other get one column, and keep apart in it."""
         ends = 72 / self.dpi * axes.transData.transform([label.xy for label in labels])
-        order = np.argsort(ends[:, 0], kind="stable")
-        breaks = np.flatnonzero(np.diff(ends[order, 0]) > NEAR) + 1
+        outward = side * ends[:, 0]
+        order = np.argsort(outward, kind="stable")
+        breaks = np.flatnonzero(np.diff(outward[order]) > NEAR) + 1
         for column in np.split(order, breaks):
-            x, y = ends[column].T
+            x, y = outward[column], ends[column, 1]
             places = spread(y, 1.2 * labels[0].get_fontsize())
-            for number, right, up in zip(column, x.max() - x + 9, places - y, strict=True):
-                labels[number].set_position((right, up))
+            for number, along, up in zip(column, x.max() - x + 9, places - y, strict=True):
+                labels[number].set_position((side * along, up))
 
 
 def spread(places: Sequence[float], gap: float) -> np.ndarray:

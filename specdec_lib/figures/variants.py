@@ -190,26 +190,21 @@ def _precision(plain: pd.DataFrame) -> str:
     slower = fewer["milliseconds_low"] > most["milliseconds_high"]
     values = " / ".join(f"{value:.1f}" for value in plain["milliseconds"])
     bits = " / ".join(f"{value}" for value in plain["fewest"])
-    numbers = say(
-        f"plain decoding takes {values} ms a token at {bits} bits",
-        f"通常の1トークンは{bits}ビットで{values}ミリ秒",
-    )
-    if faster.any() and slower.any():
+    numbers = say(f"{values} ms a token at {bits} bits", f"{bits}ビットで1トークン{values}ミリ秒")
+    changes = []
+    for rows, english, japanese in ((fewer[faster], "faster", "速く"), (fewer[slower], "slower", "遅く")):
+        if len(rows):
+            those = "/".join(str(value) for value in rows["fewest"])
+            changes.append(say(f"{english} at {those} bits", f"{those}ビットで明らかに{japanese}"))
+    if not changes:
         return say(
-            f"Fewer bits can be faster or slower here: {numbers}.",
-            f"この実行では、ビット数を減らすと速くも遅くもなります（{numbers}）。",
+            f"Fewer bits save memory, but no clear time here: {numbers}, plain.",
+            f"ビット数を減らしても、通常のデコーディングの時間は明らかには変わりません（{numbers}）。",
         )
-    if faster.any():
-        return say(
-            f"Fewer bits are faster here: {numbers}.", f"この実行では、ビット数を減らすと速くなります（{numbers}）。"
-        )
-    if slower.any():
-        return say(
-            f"Fewer bits are slower here: {numbers}.", f"この実行では、ビット数を減らすと遅くなります（{numbers}）。"
-        )
+    than = most["fewest"]
     return say(
-        f"Fewer bits save memory, but no clear time here: {numbers}.",
-        f"この実行では、ビット数を減らしても時間は明確には変わりません（{numbers}）。",
+        f"Plain decoding is clearly {' and '.join(changes)} than at {than} ({numbers}).",
+        f"通常のデコーディングは、{than}ビットより{'、'.join(changes)}なります（{numbers}）。",
     )
 
 
@@ -316,13 +311,19 @@ def _same(table: pd.DataFrame) -> str:
             )
         )
     if len(fewer):
-        share = percent(fewer["same"].sum() / fewer["texts"].sum())
+        same, texts = fewer["same"].sum(), fewer["texts"].sum()
         scores = table[table["right"] & (table["bits"] < 32)]
         apart = (scores["speculative"] - scores["plain"]).abs().max()
         words.append(
             say(
-                f"at fewer bits {share}, and ROUGE stays within {apart:.3f}",
-                f"少ないビット数では{share}が一致し、ROUGEの差は{apart:.3f}以内です",
+                f"below 32 bits {percent(same / texts)} of {texts:,} are, and ROUGE stays within {apart:.3f}",
+                f"32ビット未満では{texts:,}件の{percent(same / texts)}が一致し、ROUGEの差は{apart:.3f}以内です",
+            )
+            if len(full)
+            else say(
+                f"{percent(same / texts)} of {texts:,} speculative texts are plain decoding's, and ROUGE stays within "
+                f"{apart:.3f}",
+                f"{texts:,}件の出力の{percent(same / texts)}が通常と一致し、ROUGEの差は{apart:.3f}以内です",
             )
         )
     if len(wrong):

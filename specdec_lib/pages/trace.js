@@ -54,7 +54,7 @@
   const sentence = (token) => {
     const judged = ["accepted", "rejected"].includes(token.look);
     if (judged && token.target === undefined) return looks[token.look].name;
-    const word = words[certain ? `${token.look} greedily` : token.look] ?? words[token.look];
+    const word = words[`${token.look} ${certain ? "greedily" : seen.length ? "" : "untraced"}`] ?? words[token.look];
     return judged ? fill(word, { random: short(token.random), chance: short(token.chance) }) : word;
   };
   const row = (token) => {
@@ -138,8 +138,9 @@
   root.setAttribute("aria-label", words.title);
   const side = make("div", {}, make("h4", {}, words.text), written);
   if (plain) side.append(make("h4", {}, words.beside), beside);
-  const foot = make("dl", { class: "foot" });
-  for (const [name, value] of data.foot) foot.append(make("div", {}, make("dt", {}, name), make("dd", {}, value)));
+  const foot = make("div", { class: "foot" });
+  for (const [name, value] of data.foot)
+    foot.append(make("div", {}, make("span", {}, name), " ", make("strong", {}, value)));
   root.replaceChildren(
     make("div", { class: "head" }, data.head),
     make("div", { class: "controls" }, first, back, next, last, play, where),

@@ -36,8 +36,8 @@ loop. *Slowest*: the article it helps least. *Same text*: as plain decoding's in
 
 {_ways(results)}
 
-**What a forward costs.** Reading the weights is what takes the time of a token, so that verifying more tokens costs
-little; *c* is of a draft's forward over one of the target's.
+**What a forward costs.** It goes through all weights once, however many tokens it computes, so that verifying more of
+them costs little; *c* is of a draft's forward over one of the target's.
 
 {_or_missing(_costs, results)}
 
