@@ -1,7 +1,8 @@
 """Living parts of a page: HTML with its style and script inside, which asks no kernel and no network for anything.
 
 A part is `pages/NAME.js`, a function expression `(root, data) => ...` that fills `root`, and `pages/NAME.css`, whose
-rules all begin with `.specdec-NAME`. Until the script runs, and where it is stripped, `root` holds a still picture.
+rules all begin with `.specdec-NAME`; what several parts share, statements and rules, stands before them. Until the
+script runs, and where it is stripped, `root` holds a still picture.
 """
 
 import hashlib
@@ -14,19 +15,21 @@ from specdec_lib.language import checked
 _FOLDER = Path(__file__).parent / "pages"
 
 
-def part(name: str, data: dict, still: str, lang: str | None = None) -> str:
+def part(name: str, data: dict, still: str, lang: str | None = None, *shared: str) -> str:
     """A part of a page. data: what the script gets; still: HTML, already escaped, that says the same at rest.
 
-    JupyterLab leaves keys to it.
+    shared: names of scripts and styles that it builds on. JupyterLab leaves keys to it.
     """
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     mark = hashlib.sha256(f"{name}{written}".encode()).hexdigest()[:12]
     safe = written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    styles = "".join(_source(f"{each}.css") for each in ("common", *shared, name))
+    scripts = "".join(_source(f"{each}.js") for each in shared)
     return (
         f'<div class="specdec specdec-{name}" data-specdec="{mark}" lang="{checked(lang)}" '
         f'data-lm-suppress-shortcuts="true">{still}</div>'
-        f"<style>{_source('common.css')}{_source(f'{name}.css')}</style>"
-        f"<script>(() => {{ const fill = {_source(f'{name}.js').rstrip().rstrip(';')}; const data = {safe};"
+        f"<style>{styles}</style><script>{scripts}"
+        f"(() => {{ const fill = {_source(f'{name}.js').rstrip().rstrip(';')}; const data = {safe};"
         f" for (const root of document.querySelectorAll('[data-specdec=\"{mark}\"]:not([data-ready])'))"
         ' { root.dataset.ready = ""; fill(root, data); } })()</script>'
     )

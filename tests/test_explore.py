@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from specdec_lib import explore, language, paths, tables, theory
+from specdec_lib.explore.speedup import MAX_K, TIMED
 from specdec_lib.reporting import round_tables
 from specdec_lib.results import Missing, Results
 
-PAGES = Path(explore.__file__).parent / "pages"
+PAGES = Path(explore.__file__).parents[1] / "pages"
 KINDS = ["speedup", "token", "round"]
 WORDS = ["雪", "雨", "風", "霧"]
 TARGET, DRAFT = [0.5, 0.25, 0.15, 0.1], [0.2, 0.5, 0.3, 0.0]
@@ -99,7 +100,7 @@ def test_the_papers_points_are_its_table(data):
     assert f"the formula's best is ×{theory.speedup(0.593, best, 0.124):.2f} (k = {best})" in point["said"]
 
 
-@pytest.mark.parametrize("experiment", explore.TIMED)
+@pytest.mark.parametrize("experiment", TIMED)
 def test_our_points_are_table_1_and_the_rounds(results, data, experiment):
     table = tables.table1(results, experiment)
     session = next(each for each in data["speedup"]["sessions"] if each["name"] == table["session"].iloc[0])
@@ -120,7 +121,7 @@ def test_our_points_are_table_1_and_the_rounds(results, data, experiment):
 def test_small_multiples_mark_the_best_of_each_curve(explorables):
     for c, panel in zip((0.02, 0.05, 0.1, 0.2, 0.4), explorables["speedup"].view().panels, strict=False):
         for alpha in (0.3, 0.5, 0.7, 0.9):
-            k = theory.best_lookahead(alpha, c, max_k=explore.MAX_K)
+            k = theory.best_lookahead(alpha, c, max_k=MAX_K)
             assert f"<title>α = {alpha}: k = {k}, ×{theory.speedup(alpha, k, c):.2f}</title>" in panel.svg()
 
 

@@ -1,0 +1,80 @@
+"""What an explorable is to a front end: a living part, a still picture, a page of its own or a line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+from specdec_lib.explore.panel import Panel
+from specdec_lib.language import checked, say
+from specdec_lib.page import page, part
+
+Tell = Callable[[str, str], str]  # English, Japanese -> the one to show
+_FONT = "system-ui,'Noto Sans CJK JP','Noto Sans JP','Hiragino Sans','Yu Gothic',Meiryo,sans-serif"
+
+
+class View(NamedTuple):
+    """An explorable in one language: what it is, how to read it at rest, what its script gets, its small multiples."""
+
+    line: str
+    key: str
+    data: dict
+    panels: list[Panel]
+
+
+@dataclass(frozen=True)
+class Explorable:
+    """Shown by every front end as it can: a living part, a still picture or a line."""
+
+    name: str
+    look: Callable[[Tell], View]
+
+    def view(self, lang: str | None = None) -> View:
+        return self.look(partial(say, language=checked(lang)))
+
+    def html(self, lang: str | None = None) -> str:
+        """The living part, which asks no kernel and no network; it holds the small multiples."""
+        view = self.view(lang)
+        pictures = "".join(f'<div style="flex:0 1 {panel.width}px">{panel.svg()}</div>' for panel in view.panels)
+        still = (
+            f"<p><strong>{escape(view.line)}</strong></p>"
+            f'<div style="display:flex;flex-wrap:wrap;gap:12px">{pictures}</div>'
+            f'<p style="white-space:pre-line">{escape(view.key)}</p>'
+        )
+        return part(f"explore-{self.name}", {"line": view.line, **view.data}, still, lang, "explore-common")
+
+    def svg(self, lang: str | None = None) -> str:
+        """The small multiples on one white card."""
+        view = self.view(lang)
+        panel = view.panels[0]
+        columns = min(len(view.panels), max(1, 900 // panel.width))
+        rows = -(-len(view.panels) // columns)
+        key = view.key.splitlines()
+        width, height = columns * panel.width, rows * panel.height + 46 + 18 * len(key)
+        told = [
+            f'<text x="12" y="{rows * panel.height + 52 + 18 * i}" font-size="12" fill="#222222">{escape(text)}</text>'
+            for i, text in enumerate(key)
+        ]
+        placed = [
+            each.svg(i % columns * panel.width, 34 + i // columns * panel.height) for i, each in enumerate(view.panels)
+        ]
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(view.line)}" lang="{checked(lang)}" '
+            f'color="#222222" font-family="{_FONT}">'
+            f'<rect width="{width}" height="{height}" rx="8" fill="#ffffff"/>'
+            f'<text x="12" y="24" font-size="15" font-weight="bold" fill="#222222">{escape(view.line)}</text>'
+            f"{''.join(placed + told)}</svg>"
+        )
+
+    def save_html(self, path: str | Path, lang: str | None = None) -> Path:
+        """Write a page of its own, and the folder it belongs in."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(self.view(lang).line, self.html(lang), lang), encoding="utf-8")
+        return path
+
+    def _repr_mimebundle_(self, **formats) -> dict[str, str]:
+        return {"text/html": self.html(), "image/svg+xml": self.svg(), "text/plain": self.view().line}
