@@ -159,6 +159,7 @@ def _generate(args: argparse.Namespace) -> None:
     if args.output_dir:
         _check_writable(args.output_dir)
     from specdec_lib import language, traces
+    from specdec_lib.pieces import Detokenizer
 
     language.use(args.lang)
     decoder = _decoder(args)
@@ -185,7 +186,7 @@ def _generate(args: argparse.Namespace) -> None:
             print(trace.add(step), end="", flush=True)
         print(f"\n\n{decoding.generation.text}")
     else:
-        text_of = traces.Detokenizer(tokenizer)
+        text_of = Detokenizer(tokenizer)
         for step in decoding:
             print("".join(map(text_of.piece, step.tokens)), end="", flush=True)
         print(text_of.rest())

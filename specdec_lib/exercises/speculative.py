@@ -114,28 +114,28 @@ def residual(answer) -> str:
             pair.alpha < 1 or not got.isnan().any(),
             f"For {pair} you return {_shown(got)}: nothing is missing, so 0 is divided by 0. No rejection is possible "
             "there, but rounding can lead to it: return the target.",
-            f"{pair} で {_shown(got)} が返りました。足りない分がないので、0 を 0 で割っています。"
+            f"{pair}で {_shown(got)} が返りました。足りない分がないので、0 を 0 で割っています。"
             "理論上は棄却が起こりませんが、丸め誤差でここに来ることはあります。target をそのまま返してください。",
         )
         expect(
             bool((got >= 0).all()),
             f"For {pair} you return {_shown(got)}, but probabilities are at least 0. A word that the draft likes "
             "better has had its share already: nothing of it is missing.",
-            f"{pair} で {_shown(got)} が返りましたが、確率は 0 以上です。ドラフトの確率の方が高い語は、"
+            f"{pair}で {_shown(got)} が返りましたが、確率は 0 以上です。ドラフトの確率の方が高い語は、"
             "受理の段階で取り分をもう得ています。足りない分は 0 です。",
         )
         expect(
             isclose(got.sum().item(), 1, abs_tol=1e-6),
             f"For {pair} you return {_shown(got)}, which adds up to {got.sum():.3g}: a token is drawn from it, so it "
             "must add up to 1. Divide by the sum.",
-            f"{pair} で返った {_shown(got)} は、合計が {got.sum():.3g} です。"
-            "ここからトークンを引くので、合計は 1 でなければなりません。合計で割ってください。",
+            f"{pair}で返った {_shown(got)} は、合計が {got.sum():.3g} です。ここからトークンを引くので、"
+            "合計は 1 でなければなりません。合計で割ってください。",
         )
         expect(
             torch.allclose(got, expected, atol=1e-6),
             f"For {pair} {_shown(expected)} is expected and {_shown(got)} comes. What is missing is max(0, target - "
             "draft), word by word.",
-            f"{pair} では {_shown(expected)} になるはずが、{_shown(got)} が返りました。"
+            f"{pair}では {_shown(expected)} になるはずが、{_shown(got)} が返りました。"
             "足りない分は、語ごとの max(0, target - draft) です。",
         )
     return say(
@@ -286,10 +286,10 @@ def rollback(answer) -> str:
         text.append(next_token)
     return say(
         f"Right after {len(ROUNDS)} rounds, bit for bit. Nothing was erased: a rejected token's row lies behind "
-        "`length` until the next `extend` writes over it. So rolling back costs nothing, and one row too many is hard "
+        "“length” until the next “extend” writes over it. So rolling back costs nothing, and one row too many is hard "
         "to notice: the text stays fluent, only its law is another.",
         f"{len(ROUNDS)}ラウンドすべてで、ビット単位まで一致しました。棄却されたトークンの行は消されたのではなく、"
-        "次の `extend` で上書きされるまで `length` の後ろに残っています。だから巻き戻しのコストはゼロです。"
+        "次の「extend」で上書きされるまで「length」の後ろに残っています。だから巻き戻しのコストはゼロです。"
         "1行多く残す誤りは気づきにくく、文章は自然に見えるのに、分布だけが変わってしまいます。",
     )
 
@@ -315,10 +315,10 @@ def _compare(cache, text: list[int], drafted: int, accepted: int) -> None:
         count == right,
         f"{round_} your cache counts {count} rows; computed afresh over the text there are {right}. Row {right} (from "
         "0) is not of the text: it belongs to a rejected token. What replaces it has not been read yet, it comes with "
-        f"the next round's `extend`. Attention over these rows is off by {gap:.2g}.",
+        f"the next round's “extend”. Attention over these rows is off by {gap:.2g}.",
         f"{round_}キャッシュは{count}行ですが、文章から計算し直すと{right}行です。"
         f"行 {right}（0 から数えて）は、棄却されたトークンのもので、文章には含まれません。"
-        "代わりのトークンはまだ読まれておらず、次のラウンドの `extend` で加わります。"
+        "代わりのトークンはまだ読まれておらず、次のラウンドの「extend」で加わります。"
         f"このままでは、アテンションの結果が {gap:.2g} ずれます。",
     )
     wrong = [i for i, (row, other) in enumerate(zip(kept, fresh, strict=True)) if not torch.equal(row.float(), other)]
@@ -351,21 +351,21 @@ def output_law(answer) -> str:
             not got.isnan().any(),
             f"For {pair} you return {_shown(got)}: nothing is ever rejected there, so 0 is divided by 0. You need not "
             "divide at all: what the residual is divided by is the very probability of a rejection.",
-            f"{pair} で {_shown(got)} が返りました。棄却が起こらないため、0 を 0 で割っています。"
+            f"{pair}で {_shown(got)} が返りました。棄却が起こらないため、0 を 0 で割っています。"
             "そもそも割る必要はありません。残差分布の分母は、棄却の確率そのものだからです。",
         )
         expect(
             isclose(got.sum().item(), 1, abs_tol=1e-6),
             f"For {pair} you return {_shown(got)}, which adds up to {got.sum():.3g}. Some word always comes: add what "
             "is drafted and kept, and what comes after a rejection.",
-            f"{pair} で返った {_shown(got)} は、合計が {got.sum():.3g} です。必ずどれかの語が出るので、合計は 1 です。"
+            f"{pair}で返った {_shown(got)} は、合計が {got.sum():.3g} です。必ずどれかの語が出るので、合計は 1 です。"
             "提案されて受理される分と、棄却の後に出る分を足してください。",
         )
         expect(
             right or not torch.allclose(got, accepted + (1 - pair.alpha) * target),
             f"For {pair} {_shown(target)} should come out and {_shown(got)} does. You replace a rejected word from the "
             "target: then words that the draft likes come too often, as they had their share by being accepted.",
-            f"{pair} では {_shown(target)} になるはずが、{_shown(got)} でした。"
+            f"{pair}では {_shown(target)} になるはずが、{_shown(got)} でした。"
             "棄却の後、ターゲットの分布から引き直しています。これでは、受理ですでに取り分を得た語が、"
             "余分に出てしまいます。",
         )
@@ -375,7 +375,7 @@ def output_law(answer) -> str:
             f"For {pair} {_shown(target)} should come out and {_shown(got)} does, most wrong at word {worst} (from 0). "
             "Two ways lead to a word: drafted and accepted, min(target, draft); or something was rejected, 1 - α, and "
             "the word drawn from the residual.",
-            f"{pair} では {_shown(target)} になるはずが、{_shown(got)} でした。"
+            f"{pair}では {_shown(target)} になるはずが、{_shown(got)} でした。"
             f"最も大きくずれたのは語 {worst}（0 から数えて）です。ある語に至る道は2つあります。"
             "提案されて受理される道 min(target, draft) と、何かが棄却され（1 - α）、"
             "残差分布からその語が引かれる道です。",
@@ -384,10 +384,10 @@ def output_law(answer) -> str:
     return say(
         f"Right for {len(PAIRS)} drafts, terrible ones among them. Their acceptance rates are {rates}, and the law is "
         "the target's every time: min(target, draft) + max(0, target - draft) = target, whatever the draft. A bad "
-        "draft costs time and nothing else. `return target` would have passed, too: that is the theorem.",
+        "draft costs time and nothing else. “return target” would have passed, too: that is the theorem.",
         f"ひどいものも含め、{len(PAIRS)}種類のドラフトすべてで正解です。受理率は順に {rates} ですが、"
         "出力の分布はどれもターゲットの分布そのものです。どんなドラフトでも min(target, draft) + max(0, target - "
-        "draft) = target だからです。悪いドラフトで失うのは時間だけです。実は `return target` と書いても通ります。"
+        "draft) = target だからです。悪いドラフトで失うのは時間だけです。実は「return target」と書いても通ります。"
         "それこそが、この定理の内容です。",
     )
 
@@ -425,9 +425,9 @@ def own_drafter(answer) -> str:
     except ValueError as error:
         raise Miss(
             say(
-                f"The enumeration stopped: {error} Every draw must go through the `chance` that `start` hands over, "
+                f"The enumeration stopped: {error} Every draw must go through the “chance” that “start” hands over, "
                 "and a proposal must follow from the text and from those draws alone.",
-                f"列挙が止まりました（{error}）。乱数は必ず `start` で渡される `chance` から引いてください。"
+                f"列挙が止まりました（{error}）。乱数は必ず「start」で渡される「chance」から引いてください。"
                 "提案は、文章とその乱数だけで決まらなければなりません。",
             )
         ) from error
@@ -460,9 +460,9 @@ def _check_proposal(answer) -> None:
     (tokens, rows), size = _proposal(answer, _First()), len(ROWS)
     expect(
         tokens.dim() == 1 and len(tokens) <= K and tuple(rows.shape) == (len(tokens), size),
-        f"`propose({K})` returned tokens {tuple(tokens.shape)} and distributions {tuple(rows.shape)}: they must be "
+        f"“propose({K})” returned tokens {tuple(tokens.shape)} and distributions {tuple(rows.shape)}: they must be "
         f"(m,) and (m, {size}) with m at most {K}.",
-        f"`propose({K})` が返したトークンの形は {tuple(tokens.shape)}、分布の形は {tuple(rows.shape)} でした。"
+        f"「propose({K})」が返したトークンの形は {tuple(tokens.shape)}、分布の形は {tuple(rows.shape)} でした。"
         f"(m,) と (m, {size}) でなければなりません（m は最大 {K}）。",
     )
     for token, row in zip(tokens.tolist(), rows.double(), strict=True):
@@ -554,8 +554,8 @@ def _answered(answer, pair: Pair) -> Tensor:
     expect(
         isinstance(got, Tensor) and got.shape == (len(pair.target),),
         f"For {pair} a tensor of {len(pair.target)} probabilities is expected, one a word, and this comes: {got!r}.",
-        f"{pair} では、語ごとの確率を並べた長さ {len(pair.target)} のテンソルを返してください。"
-        f"返ったのは {got!r} です。",
+        f"{pair}では、語ごとの確率を並べた長さ {len(pair.target)} のテンソルを返してください。"
+        f"返ったのは {got!r} でした。",
     )
     return got.double()
 

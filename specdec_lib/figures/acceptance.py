@@ -197,7 +197,15 @@ def _later(table: pd.DataFrame) -> str:
     easier = sum(last["acceptance_low"] > first["acceptance_high"] for first, last in ends)
     harder = sum(last["acceptance_high"] < first["acceptance_low"] for first, last in ends)
     drafts = len(ends)
-    if harder > easier:
+    if harder and easier:
+        return say(
+            f"Whether a later token is harder to guess depends on the draft: clearly easier for {easier} of {drafts}, "
+            f"clearly harder for {harder}.",
+            f"後ろのトークンが受理されにくいかどうかは、ドラフトモデルによります。{drafts}個中{easier}個では明らかに"
+            "受理されやすく、"
+            f"{harder}個では受理されにくくなります。",
+        )
+    if harder:
         return say(
             f"A token drafted later in a round is harder to guess, even after right ones: clearly so for {harder} of "
             f"{drafts} drafts.",

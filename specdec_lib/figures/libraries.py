@@ -133,16 +133,14 @@ def _fastest(best: pd.DataFrame) -> str:
     if not pd.isna(first["ratio"]):
         over = say(
             f", {times(first['ratio'])} as fast as transformers' generate",
-            f"、transformers の generate の{times(first['ratio'])}",
+            f"で、transformers の generate の{times(first['ratio'])}の速さ",
         )
     if len(plain):
         value = f"{plain['token_milliseconds'].iloc[0]:.1f}"
-        beside = say(
-            f"; plain decoding takes {value} ms there", f"。同じライブラリの通常のデコーディングは{value}ミリ秒です"
-        )
+        beside = say(f"; plain decoding takes {value} ms there", f"、通常なら{value}ミリ秒")
     return say(
         f"The fastest way takes {taken} ms a token{over} ({name}){beside}.",
-        f"最も速い方式は1トークン{taken}ミリ秒{over}です（{name}）{beside}。",
+        f"最も速い方式は1トークン{taken}ミリ秒{over}です（{name}{beside}）。",
     )
 
 

@@ -118,15 +118,29 @@ def _lines(sentence: str, room: float) -> list[str]:
 
 
 def _pieces(sentence: str) -> Iterable[str]:
-    """Where a line may break: after a space, and around a full-width character unless one may not begin a line."""
+    """What may stand alone on a line, in turn."""
     piece = ""
     for before, letter in zip(f" {sentence}", sentence, strict=False):
-        wide = _wide(letter) or _wide(before)
-        if piece and letter not in NOT_FIRST and before not in "「『（×" and (before == " " or wide):
+        if piece and _may_break(before, letter):
             yield piece
             piece = ""
         piece += letter
     yield piece
+
+
+def _may_break(before: str, letter: str) -> bool:
+    """After spaces and Japanese stops; else where a phrase may begin: not with hiragana, nor within a word."""
+    if before == " ":
+        return True
+    if letter in NOT_FIRST or before in "「『（" or not (_wide(before) or _wide(letter)):
+        return False
+    scripts = _script(before), _script(letter)
+    return before in "、。" or (scripts[1] != "HIRAGANA" and scripts[0] not in (scripts[1], "DIGIT"))
+
+
+def _script(letter: str) -> str:
+    """HIRAGANA, KATAKANA, CJK (of kanji), DIGIT, or another beginning of a letter's Unicode name."""
+    return "KATAKANA" if letter == "ー" else unicodedata.name(letter, "").partition(" ")[0].partition("-")[0]
 
 
 LARGE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZmw%&")

@@ -25,7 +25,9 @@ def overlap(target: Sequence[float], draft: Sequence[float], tokens: Sequence[st
     )
     for place, share in zip(places, shared, strict=True):
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.9}
-        axes.text(place, share / 2, f"{share:.2g}", ha="center", va="center" if share else "bottom", bbox=box)
+        axes.text(
+            place if share else place + 0.19, max(share, 0.03) / 2, f"{share:.2g}", ha="center", va="center", bbox=box
+        )
     axes.set(xticks=places, ylabel=say("probability", "確率"))
     axes.set_xticklabels(tokens, fontsize=12)
     axes.grid(axis="x", visible=False)

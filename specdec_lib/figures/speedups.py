@@ -88,19 +88,19 @@ def speedup_by_lookahead(results: Results) -> Picture:
 def _measured(results: Results) -> pd.DataFrame:
     """The cells of Table 1 in each session that was measured."""
     found = [tables.speedups(results, name) for name in TIMED if results.has(name)]
-    return tables.some(_drafted(pd.concat(found)) if found else pd.DataFrame(), "Table 1")
+    return tables.some(_drafted(pd.concat(found), results) if found else pd.DataFrame(), "Table 1")
 
 
 def _frozen(results: Results) -> pd.DataFrame:
     """Those with a frozen context; none where they were not measured."""
     if results.has("table1_frozen"):
-        return _drafted(tables.speedups(results, "table1_frozen"))
+        return _drafted(tables.speedups(results, "table1_frozen"), results)
     return pd.DataFrame(columns=["draft", "n_lookahead", "speed_up", "speed_up_low", "speed_up_high"], dtype=float)
 
 
-def _drafted(table: pd.DataFrame) -> pd.DataFrame:
+def _drafted(table: pd.DataFrame, results: Results) -> pd.DataFrame:
     table = table.dropna(subset=["draft", "n_lookahead", "speed_up"]).astype({"n_lookahead": int})
-    return table.sort_values("n_lookahead", kind="stable").sort_values("draft", kind="stable")
+    return tables.by_size(table, results)
 
 
 def _predictions(results: Results) -> dict[str, tuple[float, float]]:
@@ -180,7 +180,7 @@ def _best(measured: pd.DataFrame) -> str:
         )
     best_words = say(
         f"Drafting makes decoding at best {times(best['speed_up'])} as fast ({where})",
-        f"投機的デコーディングは最大で通常の{times(best['speed_up'])}です（{where}）",
+        f"投機的デコーディングは最大で通常の{times(best['speed_up'])}の速さになります（{where}）",
     )
     there = measured[measured["session"] == best["session"]]
     first, last = there["n_lookahead"].min(), there["n_lookahead"].max()

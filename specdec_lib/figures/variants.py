@@ -316,7 +316,7 @@ def _same(table: pd.DataFrame) -> str:
         apart = (scores["speculative"] - scores["plain"]).abs().max()
         words.append(
             say(
-                f"below 32 bits {percent(same / texts)} of {texts:,} are, and ROUGE stays within {apart:.3f}",
+                f"below 32 bits {percent(same / texts)} of {texts:,} (ROUGE within {apart:.3f})",
                 f"32ビット未満では{texts:,}件の{percent(same / texts)}が一致し、ROUGEの差は{apart:.3f}以内です",
             )
             if len(full)
