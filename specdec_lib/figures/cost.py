@@ -281,7 +281,7 @@ def _pays(table: pd.DataFrame) -> str:
     return say(
         f"A round of {LOOKAHEAD} drafted tokens takes the time of {lasts} plain tokens and adds {adds}: it pays in "
         f"{pays} of {len(counted)} cases (the diamond lies beyond it).",
-        f"{LOOKAHEAD}トークンを先読みするラウンドは、通常の{lasts}トークン分の時間で{adds}トークンを加えます。"
+        f"{LOOKAHEAD}トークンを先読みするラウンドは、通常の{lasts}トークンにあたる時間で{adds}トークンを加えます。"
         f"速くなるのは"
         f"{len(counted)}通り中{pays}通りです（ひし形が終わりより右）。",
     )

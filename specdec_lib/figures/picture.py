@@ -16,8 +16,8 @@ from specdec_lib.language import say
 NOT_FIRST = "、。，．：；）」』】・ー…％%!?！？)],.:;"
 """What no line of a Japanese title begins with."""
 
-EQUALS = "\0=\0"
-"""An equals sign that no line is broken at."""
+TIED = {" = ": "\0=\0", " / ": "\0/ "}
+"""Where no line is broken at a space."""
 
 NEAR = 30
 """Points between the ends of lines whose labels share a column."""
@@ -103,12 +103,14 @@ def wrapped(sentence: str, inches: float, size: float = STYLE["figure.titlesize"
         if len(tried := _lines(sentence, narrower)) > len(lines):
             break
         lines = tried
-    return "\n".join(lines).replace(EQUALS, " = ")
+    return "\n".join(lines).replace("\0", " ")
 
 
 def _lines(sentence: str, room: float) -> list[str]:
+    for spaced, tied in TIED.items():
+        sentence = sentence.replace(spaced, tied)
     lines, line = [], ""
-    for piece in _pieces(sentence.replace(" = ", EQUALS)):
+    for piece in _pieces(sentence):
         if line and _ems(line + piece.rstrip()) > room:
             lines.append(line.rstrip())
             line = piece.lstrip()

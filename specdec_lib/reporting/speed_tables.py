@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from specdec_lib import tables
+from specdec_lib.language import say
 from specdec_lib.measuring.ways import UNTRAINED
 from specdec_lib.reporting.bootstrap import interval
 from specdec_lib.results import Results
@@ -59,26 +60,29 @@ def _claims(table: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     plain = tables.some(_where(table, library="ours", method="plain", session="auto"), "speed")["way"].iloc[0]
     for method in ("generate", "compiled"):
         for other in _where(table, library="transformers", method=method)["way"]:
-            yield f"plain over {method}", plain, other
+            yield say(f"plain over {method}", f"通常のデコーディング / {method}"), plain, other
     assisted = _where(table, library="transformers", method="assisted")
-    for session, claim in (("auto", ""), ("cached", ", both by transformers' forward")):
+    assisting = say("speculative over assisted generation", "投機的デコーディング / assisted generation")
+    same_forward = say(", both by transformers' forward", "（ともに transformers のフォワード）")
+    for session, claim in (("auto", ""), ("cached", same_forward)):
         drafted = _where(table, library="ours", method="speculative", session=session)
         for pair in drafted.merge(assisted, on=["draft", "n_lookahead"], suffixes=("", "_other")).itertuples():
-            yield f"speculative over assisted generation{claim}", pair.way, pair.way_other
+            yield f"{assisting}{claim}", pair.way, pair.way_other
     drafted = _where(table, library="ours", method="speculative", session="auto")
     for _, ways in drafted.groupby("draft", sort=False):
         auto = _where(ways, n_lookahead="auto")
         fixed = ways.drop(auto.index)
         if len(auto):
-            claim = "the best fixed k" if len(fixed) else "plain, with an untrained draft"
-            yield f'"auto" over {claim}', auto["way"].iloc[0], _best(fixed) if len(fixed) else plain
+            best = say('"auto" over the best fixed k', "auto / 固定した k の最良")
+            untrained = say('"auto" over plain, with an untrained draft', "auto / 通常（未学習のドラフトで）")
+            yield best if len(fixed) else untrained, auto["way"].iloc[0], _best(fixed) if len(fixed) else plain
     trained = table[table["draft"] != UNTRAINED]
     ours, others = _where(trained, library="ours"), _where(trained, library="flashspec")
     if len(ours) and len(others):
-        yield "best over flashspec's best", _best(ours), _best(others)
+        yield say("best over flashspec's best", "最良どうし / flashspec"), _best(ours), _best(others)
     ours, others = (_where(ways, drafter="model") for ways in (ours, others))
     if len(ours) and len(others):
-        yield "best of the draft models alone", _best(ours), _best(others)
+        yield say("best of the draft models alone", "ドラフトモデルだけの最良どうし"), _best(ours), _best(others)
 
 
 def _frame(results: Results) -> pd.DataFrame:
