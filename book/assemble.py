@@ -58,6 +58,8 @@ def relinked(markdown: str, folder: Path, sources: Path) -> str:
         if file.suffix == ".ipynb":
             return file.name
         copy = Path("files") / file.relative_to(ROOT)
+        if file.suffix == ".md":  # no page of the book
+            copy = copy.with_suffix(".md.txt")
         (sources / copy).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, sources / copy)
         return copy.as_posix()

@@ -10,7 +10,7 @@ sys.path.insert(0, str(BOOK))
 language = os.environ["BOOK_LANGUAGE"]
 project = {
     "en": "Speculative decoding in Japanese, reproduced",
-    "ja": "日本語における投機的デコーディング：論文の再現実装",
+    "ja": "日本語の投機的デコーディングを再現する",
 }[language]
 extensions = ["myst_nb", "sphinx.ext.mathjax", "mathjax_files", "line_breaks", "sections", "pages"]
 exclude_patterns = ["files"]
@@ -34,6 +34,7 @@ html_title = project
 html_static_path = ["static"]
 html_extra_path = [f"_build/downloads/{language}"]
 html_css_files = ["book.css"]
+html_favicon = "static/icon.svg"
 html_show_copyright = False
 html_show_sphinx = False
 html_copy_source = False

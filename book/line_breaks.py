@@ -18,11 +18,11 @@ class JoinLines(SphinxTransform):
         for text in list(self.document.findall(nodes.Text)):
             if text != "\n" or isinstance(text.parent, nodes.FixedTextElement):
                 continue
-            around, place = text.parent, text.parent.index(text)
-            if 0 < place < len(around) - 1:
-                before, after = around[place - 1].astext()[-1:], around[place + 1].astext()[:1]
-                if JAPANESE.match(before) and JAPANESE.match(after):
-                    around.remove(text)
+            around = text.parent.children
+            place = next(place for place, node in enumerate(around) if node is text)
+            before, after = ("".join(node.astext() for node in part) for part in (around[:place], around[place + 1 :]))
+            if JAPANESE.match(before[-1:]) and JAPANESE.match(after):
+                del text.parent[place]
 
 
 def setup(app: Sphinx) -> dict:
