@@ -95,7 +95,7 @@
     slider.setAttribute("aria-valuetext", `${position}: ${told.textContent}`);
     list.replaceChildren(...round.tokens.map(row));
     if (!round.tokens.some((token) => token.target !== undefined) && round.tokens.length > 1)
-      list.append(make("li", { class: "fate" }, words.untraced));
+      list.append(make("li", { class: "fate note" }, words.untraced));
     const before = rounds.slice(0, now).map((earlier) => earlier.adds).join("");
     written.replaceChildren(make("span", {}, before), make("mark", { style: "background:#bfe3ff;color:#0a2f66" }, round.adds));
     if (plain) beside.textContent = plainText(ends[now]);
