@@ -91,15 +91,16 @@ class Piece:
     @property
     def note(self) -> str:
         """What a tooltip says: the fate, the token's number and, where traced, the rule with its numbers."""
-        note = f"{LOOKS[self.look].name}, {say('token', 'トークン')} {self.token}"
+        fate = LOOKS[self.look].name
+        note = say(f"{fate}, token {self.token}", f"{fate}、トークン {self.token}")
         if self.draw is None:
             return note
         target, draft, random = (f"{value:.3g}" for value in (self.draw.target, self.draw.draft, self.draw.uniform))
-        note += f": target {target}, draft {draft}"
+        note += say(f": target {target}, draft {draft}", f"：ターゲットモデル {target}、ドラフトモデル {draft}")
         if self.look == "discarded":
             return note + say(", not judged", "（判定なし）")
-        relation = "<" if self.draw.uniform < self.chance else "≥"
-        return f"{note}, {say('random number', '乱数')} {random} {relation} min(1, target / draft) = {self.chance:.3g}"
+        rule = f"{random} {'<' if self.draw.uniform < self.chance else '≥'} min(1, target / draft) = {self.chance:.3g}"
+        return note + say(f", random number {rule}", f"、乱数 {rule}")
 
 
 class Detokenizer:

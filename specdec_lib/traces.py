@@ -79,9 +79,9 @@ def to_svg(generation: Generation) -> str:
     canvas.next_line(_LINE)
     canvas.words(signs(), 12)
     canvas.next_line(8)
-    for label, hint, pieces in rows(generation):
+    for label, hint, _, pieces in rows(generation):  # without the time, so that the same text gives the same file
         canvas.next_line(_LINE)
-        canvas.number(label, hint.rpartition(", ")[0])  # without the time, so that the same text gives the same file
+        canvas.number(label, hint)
         for piece in pieces:
             canvas.token(piece.look, piece.text, piece.note)
     height = canvas.y + _MARGIN
@@ -156,8 +156,8 @@ def _text_width(text: str) -> float:
     )
 
 
-def rows(generation: Generation) -> Iterator[tuple[str, str, list[Piece]]]:
-    """Label, hint and pieces of each row: a round, or a run of plain rounds."""
+def rows(generation: Generation) -> Iterator[tuple[str, str, float, list[Piece]]]:
+    """Label, hint, milliseconds and pieces of each row: a round, or a run of plain rounds."""
     reader = Reader(generation.tokenizer)
     numbered = enumerate(generation.steps, 1)
     for _, group in groupby(numbered, key=lambda item: 0 if item[1].kind == "plain" else item[0]):
@@ -166,9 +166,10 @@ def rows(generation: Generation) -> Iterator[tuple[str, str, list[Piece]]]:
         label = str(first) if first == last else f"{first}–{last}"
         judged, accepted = sum(step.accepted + step.rejected for _, step in row), row[0][1].accepted
         fate = say(f"{accepted} of {judged} judged tokens accepted", f"判定した{judged}個のうち{accepted}個を受理")
-        hint = f"{say('round', 'ラウンド')} {label}: {fate if judged else say('nothing drafted', '先読みなし')}"
+        fate = fate if judged else say("nothing drafted", "先読みなし")
         milliseconds = 1000 * sum(step.seconds for _, step in row)
-        yield label, f"{hint}, {milliseconds:.1f} ms", [piece for _, step in row for piece in reader.pieces(step)]
+        pieces = [piece for _, step in row for piece in reader.pieces(step)]
+        yield label, say(f"round {label}: {fate}", f"ラウンド{label}：{fate}"), milliseconds, pieces
 
 
 def _count(number: int, noun: str) -> str:

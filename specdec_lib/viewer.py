@@ -75,7 +75,7 @@ class Trace:
             say("time", "時間"),
             say(
                 f"{generation.seconds:.2f} s, plain decoding {self.plain.seconds:.2f} s (×{ratio:.2f})",
-                f"{generation.seconds:.2f} s（通常のデコーディングは {self.plain.seconds:.2f} s、×{ratio:.2f}）",
+                f"{generation.seconds:.2f} s（通常のデコーディングは {self.plain.seconds:.2f} s、{ratio:.2f}倍）",
             ),
         ]
         same = self.plain.token_ids == generation.token_ids
@@ -130,7 +130,7 @@ def _milliseconds(seconds: float) -> float:
 def _still(generation: Generation) -> str:
     """All rounds at rest, by tags that say what colours say where styles are stripped, too."""
     looks = " ".join(_still_token(name, look.name) for name, look in LOOKS.items())
-    lines = "".join(_still_row(label, hint, pieces) for label, hint, pieces in rows(generation))
+    lines = "".join(_still_row(*row) for row in rows(generation))
     text = ""
     if generation.text:
         style = "margin-top:0.9em;padding:0.1em 0 0.1em 0.8em;border-left:3px solid #8a8a8a;white-space:pre-wrap"
@@ -143,12 +143,13 @@ def _still(generation: Generation) -> str:
     )
 
 
-def _still_row(label: str, hint: str, pieces: list[Piece]) -> str:
+def _still_row(label: str, hint: str, milliseconds: float, pieces: list[Piece]) -> str:
     tokens = "".join(_still_token(piece.look, piece.text, piece.note) for piece in pieces)
     number = "flex:0 0 2.2em;text-align:right;margin-right:0.8em;font-size:0.8em;font-variant-numeric:tabular-nums"
     return (
         '<div style="display:flex;align-items:baseline">'
-        f'<span title="{escape(hint)}" style="{number}">{label}</span> <span lang="ja">{tokens}</span></div>'
+        f'<span title="{escape(hint)}, {milliseconds:.1f} ms" style="{number}">{label}</span> '
+        f'<span lang="ja">{tokens}</span></div>'
     )
 
 
@@ -175,6 +176,7 @@ def _words() -> dict[str, str]:
         "accepted": say("{random} < {chance}: accepted", "{random} < {chance}：受理"),
         "rejected": say("{random} ≥ {chance}: rejected", "{random} ≥ {chance}：棄却"),
         "discarded": say("behind a rejection: not judged", "棄却より後ろなので判定しない"),
+        "ended": say("behind the end of the text: not judged", "文章の終わりより後ろなので判定しない"),
         "replacement": say("drawn from the residual in its place", "代わりに残差分布から抽出"),
         "replacement untraced": say("the target's, in its place", "代わりにターゲットの語"),
         "accepted greedily": say("the target's favourite, too: accepted", "ターゲットの最有力候補と一致：受理"),

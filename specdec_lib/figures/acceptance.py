@@ -112,7 +112,7 @@ def acceptance_by_size(results: Results) -> Picture:
             "this run with 95% bootstrap intervals over articles, and the paper's drafts of 6M to 247M.",
             "先読み数1での受理率を、ドラフトモデルとターゲットモデルのパラメータ数の比（対数軸）に対して示します。こ"
             "の実行には"
-            "記事についての95%ブートストラップ区間を付け、論文の6M〜247Mのドラフトモデルを並べています。",
+            "記事を単位とする95％ブートストラップ区間を付け、論文の6M〜247Mのドラフトモデルを並べています。",
         ),
     )
 
@@ -185,7 +185,7 @@ def acceptance_by_place(results: Results) -> Picture:
             "flat line is what theory assumes.",
             "ラウンド内の1番目、2番目…のトークンについて、それより前がすべて受理された場合の受理率をドラフトモデルご"
             "との線で"
-            f"示します。区間は記事についての95%ブートストラップ区間で、各点は{JUDGED}トークン以上です。水平な線が理論"
+            f"示します。区間は記事を単位とする95％ブートストラップ区間で、各点は{JUDGED}トークン以上です。水平な線が理論"
             "の仮定です。",
         ),
     )

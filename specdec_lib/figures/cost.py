@@ -60,7 +60,7 @@ def rates_by_size(results: Results) -> Picture:
             "dotted line is time in proportion to size.",
             "各ドラフトモデルの推論速度比 c を、ターゲットモデルとのパラメータ数の比に対して示します（両対数軸）。セ"
             "ッションごとの"
-            "線（記事についての95%ブートストラップ区間）と論文の値で、点線は時間が大きさに比例する場合です。",
+            "線（記事を単位とする95％ブートストラップ区間）と論文の値で、点線は時間が大きさに比例する場合です。",
         ),
     )
 
@@ -140,7 +140,7 @@ def forward_cost(results: Results) -> Picture:
             "it: one panel a session, one line a model; medians with 95% bootstrap intervals over repeats.",
             "キャッシュ済みのプロンプトに続く1回のフォワードの時間（対数軸）を、そのトークン数に対して示します。パネ"
             "ルはセッション、"
-            "線はモデルごとで、中央値と反復についての95%ブートストラップ区間です。",
+            "線はモデルごとで、中央値と繰り返しを単位とする95％ブートストラップ区間です。",
         ),
     )
 
@@ -165,10 +165,14 @@ def _verification(target: pd.DataFrame) -> str:
     english = f"for {widest} tokens at once the target takes ×{cost} the time of one."
     japanese = f"ターゲットモデルが{widest}トークンを一度に処理する時間は、1トークンの{cost}倍です。"
     if max(costs) <= 1.25:
-        return say(f"Verifying is nearly free: {english}", f"検証にはほとんど時間がかかりません。{japanese}")
+        return say(
+            f"Alone, more tokens cost a forward little: {english}",
+            f"単独で測れば、トークンが増えても時間はほとんど増えません。{japanese}",
+        )
     if max(costs) < widest / 2:
         return say(
-            f"Verifying is cheap, but not free: {english}", f"検証の追加コストは小さいものの、残ります。{japanese}"
+            f"More tokens cost a forward something, but not in proportion: {english}",
+            f"トークンを増やすと時間は増えますが、比例はしません。{japanese}",
         )
     return say(f"Verifying saves little: {english}", f"検証ではあまり時間を節約できません。{japanese}")
 
@@ -206,7 +210,7 @@ def round_parts(results: Results) -> Picture:
             f"round of {LOOKAHEAD} drafted tokens, their verification and the rest; whiskers are 95% bootstrap "
             "intervals over repeats. Diamonds: when plain decoding would have as many tokens as the round adds.",
             f"セッションごとのパネルに、ミリ秒の時間軸で、通常の{LOOKAHEAD + 1}トークンと、各ドラフトモデルのラウンド"
-            f"（{LOOKAHEAD}トークンのドラフト、検証、その他）を示します。ひげは反復についての95%ブートストラップ区間"
+            f"（{LOOKAHEAD}トークンのドラフト、検証、その他）を示します。ひげは繰り返しを単位とする95％ブートストラップ区間"
             "、ひし形は"
             "ラウンドが加えるのと同じ数のトークンを通常のデコーディングが生成し終える時点です。",
         ),
@@ -276,12 +280,11 @@ def _pays(table: pd.DataFrame) -> str:
             f"A round of {LOOKAHEAD} drafted tokens takes as long as {lasts} plain tokens.",
             f"{LOOKAHEAD}トークンを先読みするラウンドの時間は、通常の{lasts}トークン分です。",
         )
-    pays = int((counted["adds"] * counted["plain"] > counted["whole"]).sum())
+    pays = int((counted["adds"] * counted["plain"] > counted["whole_high"]).sum())
     adds = span(counted["adds"], ".1f")
     return say(
-        f"A round of {LOOKAHEAD} drafted tokens takes the time of {lasts} plain tokens and adds {adds}: it pays in "
-        f"{pays} of {len(counted)} cases (the diamond lies beyond it).",
-        f"{LOOKAHEAD}トークンを先読みするラウンドは、通常の{lasts}トークンにあたる時間で{adds}トークンを加えます。"
-        f"速くなるのは"
-        f"{len(counted)}通り中{pays}通りです（ひし形が終わりより右）。",
+        f"A round of {LOOKAHEAD} drafted tokens takes the time of {lasts} plain tokens and adds {adds}: it clearly "
+        f"pays in {pays} of {len(counted)} cases (the diamond lies beyond bar and whisker).",
+        f"{LOOKAHEAD}トークンを先読みするラウンドは、通常の{lasts}トークンにあたる時間で{adds}トークン進みます。"
+        f"明らかに速くなるのは{len(counted)}通り中{pays}通りです（ひし形が棒とひげより右）。",
     )

@@ -125,9 +125,9 @@ def _follows(table: pd.DataFrame) -> str:
     alpha, frozen, growing = (longest[name].mean() for name in ("alpha", "frozen", "growing"))
     if alpha - frozen > 2 * (alpha - growing) and apart < 0.03:
         return say(
-            f"Freezing the draft's context makes our acceptance fall as published: from {alpha:.2f} to {frozen:.2f} on "
-            f"average, within {apart:.3f} of the law (growing context: {growing:.2f}).",
-            f"ドラフトモデルの文脈を固定すると、受理率は論文と同じように平均{alpha:.2f}から{frozen:.2f}へ下がります（"
+            f"Freezing the draft's context makes our acceptance fall as published: from {alpha:.2f} to {frozen:.2f}, "
+            f"pooled, within {apart:.3f} of the law (growing context: {growing:.2f}).",
+            f"ドラフトモデルの文脈を固定すると、受理率は論文と同じように{alpha:.2f}から{frozen:.2f}（全トークン）へ下がります（"
             "法則との差は"
             f"{apart:.3f}以内、通常の文脈では{growing:.2f}）。",
         )

@@ -69,10 +69,10 @@ def speed(results: Results) -> Picture:
             "Milliseconds a token, the prompt's forward included, of the fastest way of each kind (plain, draft model, "
             "lookup, lookup before a draft model) of every library, fastest first; medians with 95% bootstrap "
             "intervals over articles.",
-            "各ライブラリの方式の種類（通常、ドラフトモデル、プロンプト検索、検索してからドラフトモデル）ごとに最も速"
+            "各ライブラリの方式の種類（通常、ドラフトモデル、プロンプト・ルックアップ、ルックアップ、次にドラフトモデル）ごとに最も速"
             "い設定"
             "の、1トークン"
-            "あたりのミリ秒（プロンプトの計算を含む）を速い順に示します。中央値と記事についての95%ブートストラップ区"
+            "あたりのミリ秒（プロンプトの計算を含む）を速い順に示します。中央値と記事を単位とする95％ブートストラップ区"
             "間です。",
         ),
     )
@@ -95,11 +95,11 @@ def _way(row: tuple | pd.Series) -> str:
     draft = "" if row.draft is None or pd.isna(row.draft) else short(row.draft)
     ahead = [] if row.n_lookahead is None or pd.isna(row.n_lookahead) else [f"k = {row.n_lookahead}"]
     if row.method == "lookup first":
-        return _listed([say(f"lookup, then {draft}", f"検索してから{draft}"), *ahead])
+        return _listed([say(f"lookup, then {draft}", f"ルックアップ、次に{draft}"), *ahead])
     words = {
         "plain": say("plain", "通常"),
         "speculative": draft,
-        "lookup": say("lookup", "プロンプト検索"),
+        "lookup": say("lookup", "プロンプト・ルックアップ"),
         "frozen": say("frozen", "固定文脈"),
     }
     drafts = [draft] if draft and row.method != "speculative" else []
@@ -136,8 +136,10 @@ def _fastest(best: pd.DataFrame) -> str:
             f"で、transformers の generate の{times(first['ratio'])}の速さ",
         )
     if len(plain):
-        value = f"{plain['token_milliseconds'].iloc[0]:.1f}"
-        beside = say(f"; plain decoding takes {value} ms there", f"、通常なら{value}ミリ秒")
+        value = plain["token_milliseconds"].iloc[0]
+        beside = say(f"; plain decoding takes {value:.1f} ms there", f"、通常なら{value:.1f}ミリ秒")
+        if value < 1.05 * first["token_milliseconds"]:
+            beside = say("; plain decoding is about as fast there", "、通常もほぼ同じ速さ")
     return say(
         f"The fastest way takes {taken} ms a token{over} ({name}){beside}.",
         f"最も速い方式は1トークン{taken}ミリ秒{over}です（{name}{beside}）。",
@@ -193,7 +195,7 @@ def real_model(results: Results) -> Picture:
             "filled. The dotted line at 1 is plain decoding.",
             "各方式の、同じセッションの通常のデコーディングに対する速度向上（プロンプトの計算を含む）を、種類ごとに並"
             "べて示します。"
-            "中央値と記事についての95%ブートストラップ区間で、塗りつぶしが種類ごとの最良、1の点線が通常のデコーディン"
+            "中央値と記事を単位とする95％ブートストラップ区間で、塗りつぶしが種類ごとの最良、1の点線が通常のデコーディン"
             "グです。",
         ),
     )
@@ -210,8 +212,8 @@ KINDS = {
 
 def _kind_name(library: str, drafter: str) -> str:
     drafter = {
-        "lookup first": say("lookup, then a draft model", "検索してからドラフトモデル"),
-        "lookup": say("prompt lookup", "プロンプト検索"),
+        "lookup first": say("lookup, then a draft model", "ルックアップ、次にドラフトモデル"),
+        "lookup": say("prompt lookup", "プロンプト・ルックアップ"),
         "model": say("draft model", "ドラフトモデル"),
     }[drafter]
     return _of(library, drafter)

@@ -191,8 +191,8 @@ def _best(measured: pd.DataFrame) -> str:
     if first == last or both.empty:
         return best_words + say(".", "。")
     return best_words + say(
-        f"; from k = {first} to k = {last} it slows down for {slower} of {len(both)} drafts there.",
-        f"。k={first}からk={last}にすると、{len(both)}個中{slower}個のドラフトモデルで遅くなります。",
+        f"; from k = {first} to k = {last} the median falls for {slower} of {len(both)} drafts there.",
+        f"。k={first}からk={last}にすると、{len(both)}個のうち{slower}個のドラフトモデルで中央値が下がります。",
     )
 
 

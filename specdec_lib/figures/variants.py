@@ -81,7 +81,7 @@ def combinations(results: Results) -> Picture:
             "of which the last is of a run whose text is not the target's.",
             "投機的デコーディング、KVキャッシュ、SDPA（論文ではBetterTransformer）の8つの組み合わせの速度向上（対数軸"
             "）です。"
-            "この実行には記事についての95%ブートストラップ区間を付け、論文の値を並べています。論文の最後の値は、出力が"
+            "この実行には記事を単位とする95％ブートストラップ区間を付け、論文の値を並べています。論文の最後の値は、出力が"
             "ターゲットモデルのものではない実行の値です。",
         ),
     )
@@ -120,7 +120,7 @@ def _adds(ours: pd.DataFrame, published: pd.DataFrame) -> str:
         )
     return say(
         f"Whether speculative decoding adds to the KV-cache is undecided here ({numbers}).",
-        f"この実行では、投機的デコーディングがKVキャッシュに上乗せになるかは決まりません（{numbers}）。",
+        f"KVキャッシュに投機的デコーディングを加えるとさらに速くなるかは、この実行では判定できません（{numbers}）。",
     )
 
 
@@ -237,7 +237,7 @@ def rouge_parity(results: Results) -> Picture:
         say(
             "ROUGE-1, ROUGE-2 and ROUGE-L of plain text (square, with a 95% bootstrap interval over articles) and of "
             "speculative text (dot), one line a setting: session, bits, attention.",
-            "通常の出力（四角、記事についての95%ブートストラップ区間付き）と投機的デコーディングの出力（点）のROUGE-1"
+            "通常の出力（四角、記事を単位とする95％ブートストラップ区間付き）と投機的デコーディングの出力（点）のROUGE-1"
             "、ROUGE-2、"
             "ROUGE-Lを、設定（セッション、ビット数、アテンション）ごとに並べて示します。",
         ),

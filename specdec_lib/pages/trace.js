@@ -54,6 +54,7 @@
   const sentence = (token) => {
     const judged = ["accepted", "rejected"].includes(token.look);
     if (judged && token.target === undefined) return looks[token.look].name;
+    if (token.look === "discarded" && !rounds[now].tokens.some((other) => other.look === "rejected")) return words.ended;
     const word = words[`${token.look} ${certain ? "greedily" : seen.length ? "" : "untraced"}`] ?? words[token.look];
     return judged ? fill(word, { random: short(token.random), chance: short(token.chance) }) : word;
   };
