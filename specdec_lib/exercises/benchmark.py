@@ -29,23 +29,24 @@ def published_law(law: Callable[[float], float]) -> str:
         f"Within {DIGITS} for {near} of {len(miss)} drafts. The {worst} draft is the farthest off: {first:.3f} at k = "
         f"1, {later:.3f} at k = 3, and your law says {ours:.3f}. Suppose the second drafted token is never accepted: "
         "how can a round end, and how many tokens does each end accept and reject?",
-        f"{len(miss)}個のドラフトのうち、差が {DIGITS} 以内なのは{near}個です。最も外れているのは {worst} で、k = 1 の"
-        f"受理率は {first:.3f}、k = 3 では {later:.3f} ですが、この式の値は {ours:.3f} です。2個目のトークンが決して受"
-        "理されないとすると、ラウンドの終わり方には何通りあり、それぞれ何個が受理され、何個が棄却されるでしょうか。",
+        f"{len(miss)}つのドラフトモデルのうち、差が {DIGITS} 以内なのは{near}個です。最も外れているのは {worst} "
+        f"で、k = 1 の受理率は {first:.3f}、k = 3 では {later:.3f} ですが、この式の値は {ours:.3f} です。2個目のトーク"
+        "ンが決して受理されないとすると、ラウンドの終わり方には何通りあり、それぞれ何個が受理され、何個が棄却されるでしょうか。",
     )
     expect(
         abs(law(1.0) - 0.5) <= DIGITS,
         "It fits all eight drafts, but a mechanism answers for every α. At α = 1 the first token of a round is "
         f"always accepted and the second never: a rate of 1/2. Your law says {law(1.0):.3f}.",
-        "8個のドラフトすべてに合っていますが、仕組みを表す式なら、どの α でも成り立つはずです。α = 1 では、ラウンドの"
-        f"1個目は必ず受理され、2個目は決して受理されないので、受理率は 1/2 です。この式の値は {law(1.0):.3f} です。",
+        "8つのドラフトモデルすべてに合っていますが、仕組みを表す式なら、どの α でも成り立つはずです。α = 1 では、ラウン"
+        "ドの1個目は必ず受理され、2個目は決して受理されないので、受理率は 1/2 です。"
+        f"この式の値は {law(1.0):.3f} です。",
     )
     return say(
         f"All eight drafts, the largest miss {miss.max():.4f}, and nothing fitted. Read what it says: a round accepts "
         "α tokens and rejects exactly one. Only the first drafted token was ever a new guess.",
-        f"8個のドラフトすべてに合い、差は最大でも {miss.max():.4f} です。調整した係数は1つもありません。この式は、1ラ"
-        "ウンドで平均 α 個が受理され、ちょうど1個が棄却されることを表しています。新しい予想だったのは、最初の1個だけ"
-        "だったのです。",
+        f"8つのドラフトモデルすべてに合い、差は最大でも {miss.max():.4f} です。調整した係数は1つもありません。この式"
+        "は、1ラウンドで平均 α 個が受理され、ちょうど1個が棄却されることを表しています。新しい予想だったのは、最初の"
+        "1個だけだったのです。",
     )
 
 
@@ -80,7 +81,7 @@ def best_k(choose: Callable[[float, float], int]) -> str:
         "further ahead while α^(k+1) > c × the speed-up that k gives. And where α < c no k pays at all: then the "
         'best is not to draft, which n_lookahead="auto" may choose.',
         f"{len(cases)}通りすべてで最良です。ここには規則があります。k + 1 個目のトークンは進むトークン数を α^(k+1) 増"
-        "やし、コストを c 増やすので、α^(k+1) が「k での速度向上 × c」より大きいあいだは、さらに先を読む価値がありま"
+        "やし、コストを c 増やすので、α^(k+1) が「k での速度向上率 × c」より大きいあいだは、さらに先を読む価値がありま"
         'す。α < c なら、どの k でも得になりません。その場合はドラフトしないのが最善で、n_lookahead="auto" はそれも選'
         "びます。",
     )
@@ -95,8 +96,8 @@ def needed_alpha(needed: Callable[[float], float | None]) -> str:
             alpha is not None,
             f"c = {c}: you say that no draft is good enough, but one that is always right gives 4 / (1 + 3c) = "
             f"×{most:.2f}.",
-            f"c = {c}：どんなドラフトでも足りないという答えですが、予想が必ず当たるドラフトなら 4 / (1 + 3c) = "
-            f"{most:.2f}倍になります。",
+            f"c = {c}：どんなドラフトモデルでも足りないという答えですが、予想が必ず当たるドラフトモデルなら "
+            f"4 / (1 + 3c) = {most:.2f}倍になります。",
         )
         expect(
             0 <= alpha <= 1,
@@ -122,16 +123,16 @@ def needed_alpha(needed: Callable[[float], float | None]) -> str:
             f"c = {c}: a round costs {cost:.1f} plain tokens' time and adds 4 tokens at most, when every guess is "
             f"right: ×{4 / cost:.2f}. No draft is good enough; return None, not {alpha!r}.",
             f"c = {c}：1ラウンドには通常の {cost:.1f} トークン分の時間がかかり、すべて当たっても4トークンしか進まない"
-            f"ので、最大でも {4 / cost:.2f}倍です。どんなドラフトでも足りません。{alpha!r} ではなく None を返してくだ"
-            "さい。",
+            f"ので、最大でも {4 / cost:.2f}倍です。どんなドラフトモデルでも足りません。{alpha!r} ではなく None を返して"
+            "ください。",
         )
     cheap, dear = _needed(0.05), _needed(0.4)
     return say(
         f"Right for every c. At c = 0.05 an acceptance of {cheap:.2f} is enough, at c = 0.4 it takes {dear:.2f}, and "
         "above c = 5/9 no draft can do it. A smaller draft that guesses worse is often the better one.",
         f"どの c でも正解です。c = 0.05 なら受理率は {cheap:.2f} で足りますが、c = 0.4 では {dear:.2f} が必要になり、"
-        "c が 5/9 を超えると、どんなドラフトでも達成できません。予想の精度が低くても、小さいドラフトのほうが有利なこ"
-        "とが多いのはこのためです。",
+        "c が 5/9 を超えると、どんなドラフトモデルでも達成できません。予想の精度が低くても、小さいドラフトモデルのほう"
+        "が有利なことが多いのはこのためです。",
     )
 
 

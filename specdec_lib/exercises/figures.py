@@ -69,7 +69,7 @@ def _what_it_is(got: float, right: float, plain: Sequence[float], speculative: S
         median(1 / ratio for ratio in ratios): (
             f"×{got:.2f} is upside down: a speed-up is the time before over the time after, plain over speculative, so "
             "that more than 1 is faster.",
-            f"{got:.2f}倍では分子と分母が逆です。速度向上は「通常の時間 ÷ 投機的デコーディングの時間」で、1より大きけ"
+            f"{got:.2f}倍では分子と分母が逆です。速度向上率は「通常の時間 ÷ 投機的デコーディングの時間」で、1より大きけ"
             "れば速いことを表します。",
         ),
     }
@@ -92,14 +92,14 @@ INTERVALS = (
         1.31,
         UNCLEAR,
         "its middle is above 1, but the interval holds 1: rows like these also come from a method that is 3 % slower",
-        "真ん中は1より上ですが、区間に1が含まれています。3%遅い方法でも、このような測定結果は出ます",
+        "真ん中は1より上ですが、区間に1が含まれています。3％遅い方法でも、このような測定結果は出ます",
     ),
     (
         0.78,
         1.04,
         UNCLEAR,
         "its middle is below 1, but the interval holds 1: rows like these also come from a method that is 4 % faster",
-        "真ん中は1より下ですが、区間に1が含まれています。4%速い方法でも、このような測定結果は出ます",
+        "真ん中は1より下ですが、区間に1が含まれています。4％速い方法でも、このような測定結果は出ます",
     ),
     (
         1.002,

@@ -44,7 +44,7 @@ SPELLED = [
         "The vocabulary writes the space as ▁, so who looks for ' ' in it counts one too many. Ask the tokenizer how "
         "it cuts the text: tokenizer.tokenize(text).",
         "語彙では空白を「▁」と書くので、' ' のまま語彙を引くと1つ多く数えてしまいます。"
-        "テキストがどう分割されるかは、tokenizer.tokenize(text) でトークナイザ自身に聞きましょう。",
+        "テキストがどう分割されるかは、tokenizer.tokenize(text) でトークナイザー自身に聞きましょう。",
     ),
     (
         FAMILY,
@@ -124,7 +124,7 @@ def never_pays(answer: tuple[Mapping[str, float], Iterable[str]]) -> str:
         cost = f"1 + 7 × {rate:.3f} = {1 + 7 * rate:.2f}"
         english = f"A round with seven right guesses costs as much as {cost} tokens of the target, and yields 8."
         japanese = (
-            f"7つの推測がすべて当たるラウンドのコストはターゲットモデルの {cost} トークン分で、8トークンが得られます。"
+            f"7つの予想がすべて当たるラウンドのコストはターゲットモデルの {cost} トークン分で、8トークンが得られます。"
         )
         expect(
             rate < 1 or draft in never,
@@ -146,7 +146,7 @@ def never_pays(answer: tuple[Mapping[str, float], Iterable[str]]) -> str:
         "Right. With every guess right, (k + 1) / (1 + k c) comes ever closer to 1/c as k grows, and never reaches it: "
         f"×{limits[0]} with A, ×{limits[1]} with B. Who wants ×3 need not ask how well B guesses. And C was done "
         "before the target, but with half the tokens: c compares tokens, not texts.",
-        "正解です。推測がすべて当たるとき、(k + 1) / (1 + k c) は k を増やすほど 1/c に近づきますが、届きません。"
+        "正解です。予想がすべて当たるとき、(k + 1) / (1 + k c) は k を増やすほど 1/c に近づきますが、届きません。"
         f"上限は A で{limits[0]}倍、B で{limits[1]}倍です。3倍速くしたいなら、B の受理率は調べるまでもありません。"
         "なお、C はターゲットモデルより早く終わりましたが、書いたトークンは半分です。"
         "c で比べるのは要約全体ではなく、1トークンあたりの時間です。",
@@ -167,18 +167,18 @@ def _lesson(got: float, a: float, b: float, k: int) -> tuple[str, str]:
     mistakes = [
         (
             k + 1,
-            "That takes v = 1, as if checking were free: true only where b = 0.",
-            "検証のコストを無視した v = 1 のときの値です。これは b = 0 のときにしか成り立ちません。",
+            "That takes v = 1, as if checking cost nothing extra: true only where b = 0.",
+            "検証の追加コストを無視した v = 1 のときの値です。これは b = 0 のときにしか成り立ちません。",
         ),
         (
             (k + 1) * one / (a + b * k),
             "Your round reads the guesses alone. It reads the token before them, too: k + 1 in all.",
-            "推測したトークンしか読んでいません。直前のトークンも読むので、合わせて k + 1 トークンです。",
+            "予想したトークンしか読んでいません。直前のトークンも読むので、合わせて k + 1 トークンです。",
         ),
         (
             k * one / verified,
             "Your round yields the guesses alone. The target adds a token of its own: k + 1 in all.",
-            "当たった推測しか数えていません。ターゲットモデルの1トークンも加わるので、合わせて k + 1 トークンです。",
+            "当たった予想しか数えていません。ターゲットモデルの1トークンも加わるので、合わせて k + 1 トークンです。",
         ),
         (
             1 / _gain(a, b, k),

@@ -47,16 +47,16 @@ class Pair:
 SKEWED, FLAT = (0.7, 0.2, 0.1), (1 / 3, 1 / 3, 1 / 3)
 PAIRS = (
     Pair("the five words of 2.1", "2.1 の5語", (0.3, 0.4, 0.1, 0.1, 0.1), (0.5, 0.2, 0.2, 0.1, 0.0)),
-    Pair("a draft that knows nothing", "何も知らない一様なドラフト", SKEWED, FLAT),
-    Pair("a draft certain of the likeliest word", "最有力の語に確率1を与えるドラフト", SKEWED, (1.0, 0.0, 0.0)),
-    Pair("a draft of the opposite opinion", "正反対の予想をするドラフト", SKEWED, SKEWED[::-1]),
+    Pair("a draft that knows nothing", "何も知らない一様なドラフトモデル", SKEWED, FLAT),
+    Pair("a draft certain of the likeliest word", "最有力の語に確率1を与えるドラフトモデル", SKEWED, (1.0, 0.0, 0.0)),
+    Pair("a draft of the opposite opinion", "正反対の予想をするドラフトモデル", SKEWED, SKEWED[::-1]),
     Pair(
         "a draft certain of a word that the target never writes",
-        "ターゲットが決して書かない語に確率1を与えるドラフト",
+        "ターゲットモデルが決して書かない語に確率1を与えるドラフトモデル",
         (0.0, 0.25, 0.75),
         (1.0, 0.0, 0.0),
     ),
-    Pair("the target as its own draft", "ターゲット自身をドラフトにした場合", SKEWED, SKEWED),
+    Pair("the target as its own draft", "ターゲットモデル自身をドラフトモデルにした場合", SKEWED, SKEWED),
 )
 
 
@@ -75,7 +75,7 @@ def acceptance_rate(answer) -> str:
         (
             0.92,
             "0.92 weighs the acceptance probabilities by the target. It is the draft that proposes: weigh by draft(x).",
-            "0.92 はターゲットの確率で重みを付けた値です。提案するのはドラフトなので、"
+            "0.92 はターゲットモデルの確率で重みを付けた値です。提案するのはドラフトモデルなので、"
             "draft(x) で重みを付けてください。",
         ),
         (
@@ -88,7 +88,7 @@ def acceptance_rate(answer) -> str:
         (
             0.4,
             "0.4 is what is rejected: the part of the draft that sticks out over the target.",
-            "0.4 は棄却される割合、つまりドラフトがターゲットからはみ出した部分です。",
+            "0.4 は棄却される割合、つまりドラフトモデルがターゲットモデルからはみ出した部分です。",
         ),
     )
     expect(
@@ -102,7 +102,7 @@ def acceptance_rate(answer) -> str:
         "variation). So a draft is accepted exactly as often as it is close to the target, and size alone buys "
         "nothing.",
         "正解です。0.2 + 0.3 + 0.1 = 0.6 です。1 に足りない分は、2つの分布の距離（全変動距離）に等しくなります。"
-        "つまり受理率は、ドラフトがターゲットにどれだけ近いかだけで決まります。大きいだけでは、受理率は上がりません。",
+        "つまり受理率は、ドラフトモデルがターゲットモデルにどれだけ近いかだけで決まります。大きいだけでは、受理率は上がりません。",
     )
 
 
@@ -121,7 +121,7 @@ def residual(answer) -> str:
             bool((got >= 0).all()),
             f"For {pair} you return {_shown(got)}, but probabilities are at least 0. A word that the draft likes "
             "better has had its share already: nothing of it is missing.",
-            f"{pair}で {_shown(got)} が返りましたが、確率は 0 以上です。ドラフトの確率の方が高い語は、"
+            f"{pair}で {_shown(got)} が返りましたが、確率は 0 以上です。ドラフトモデルの確率の方が高い語は、"
             "受理の段階で取り分をもう得ています。足りない分は 0 です。",
         )
         expect(
@@ -141,7 +141,8 @@ def residual(answer) -> str:
     return say(
         f"Right for {len(PAIRS)} pairs. Note where the residual is 0: wherever the draft has at least the target's "
         "probability, and only there can a token be rejected. So what was just rejected is never drawn again.",
-        f"{len(PAIRS)}組すべてで正解です。残差分布が 0 になるのは、ドラフトの確率がターゲットの確率以上の語です。"
+        f"{len(PAIRS)}組すべてで正解です。残差分布が 0 になるのは、ドラフトモデルの確率が"
+        "ターゲットモデルの確率以上の語です。"
         "棄却が起こるのもそうした語に限られるので、棄却された語がすぐに引き直されることはありません。",
     )
 
@@ -159,10 +160,10 @@ class Judgement:
     accepted: bool
 
 
-OFTEN = ("a word that the draft proposes too often", "ドラフトが提案しすぎる語", (0.3, 0.7), (0.5, 0.5), 0)
+OFTEN = ("a word that the draft proposes too often", "ドラフトモデルが提案しすぎる語", (0.3, 0.7), (0.5, 0.5), 0)
 CERTAIN = (
     "a word of which the draft is certain, with 0 for all others",
-    "ドラフトがその語に確率1を与え、ほかは 0",
+    "ドラフトモデルがその語に確率1を与え、ほかは 0",
     (0.25, 0.25, 0.5),
     (0.0, 1.0, 0.0),
     1,
@@ -171,13 +172,25 @@ JUDGEMENTS = (
     Judgement(*OFTEN, 0.59, True),
     Judgement(*OFTEN, 0.61, False),
     Judgement(
-        "a word that the target likes better", "ターゲットの確率の方が高い語", (0.4, 0.6), (0.2, 0.8), 0, 0.999, True
+        "a word that the target likes better",
+        "ターゲットモデルの確率の方が高い語",
+        (0.4, 0.6),
+        (0.2, 0.8),
+        0,
+        0.999,
+        True,
     ),
     Judgement("a word that both like equally", "両者の確率が等しい語", (0.25, 0.75), (0.25, 0.75), 0, 0.999, True),
     Judgement(*CERTAIN, 0.24, True),
     Judgement(*CERTAIN, 0.26, False),
     Judgement(
-        "a word that the target never writes", "ターゲットが決して書かない語", (0.0, 1.0), (0.5, 0.5), 0, 0.0, False
+        "a word that the target never writes",
+        "ターゲットモデルが決して書かない語",
+        (0.0, 1.0),
+        (0.5, 0.5),
+        0,
+        0.0,
+        False,
     ),
 )
 
@@ -214,7 +227,7 @@ def accept(answer) -> str:
         "in 32 bits one in 16,777,216 is exactly 0. With ≤ a token that the target forbids would then be written.",
         "境界の場合も含めて正解です。最後の場合が「以下」ではなく「未満」を求めています。"
         "乱数は [0, 1) から選ばれ、32ビットでは約1,678万回（2の24乗）に1回、ちょうど 0 になります。"
-        "≤ で比べると、ターゲットが確率 0 とした語が書かれてしまいます。",
+        "≤ で比べると、ターゲットモデルが確率 0 とした語が書かれてしまいます。",
     )
 
 
@@ -366,7 +379,7 @@ def output_law(answer) -> str:
             f"For {pair} {_shown(target)} should come out and {_shown(got)} does. You replace a rejected word from the "
             "target: then words that the draft likes come too often, as they had their share by being accepted.",
             f"{pair}では {_shown(target)} になるはずが、{_shown(got)} でした。"
-            "棄却の後、ターゲットの分布から引き直しています。これでは、受理ですでに取り分を得た語が、"
+            "棄却の後、ターゲットモデルの分布から引き直しています。これでは、受理ですでに取り分を得た語が、"
             "余分に出てしまいます。",
         )
         worst = (got - target).abs().argmax().item()
@@ -385,9 +398,10 @@ def output_law(answer) -> str:
         f"Right for {len(PAIRS)} drafts, terrible ones among them. Their acceptance rates are {rates}, and the law is "
         "the target's every time: min(target, draft) + max(0, target - draft) = target, whatever the draft. A bad "
         "draft costs time and nothing else. “return target” would have passed, too: that is the theorem.",
-        f"ひどいものも含め、{len(PAIRS)}種類のドラフトすべてで正解です。受理率は順に {rates} ですが、"
-        "出力の分布はどれもターゲットの分布そのものです。どんなドラフトでも min(target, draft) + max(0, target - "
-        "draft) = target だからです。悪いドラフトで失うのは時間だけです。実は「return target」と書いても通ります。"
+        f"ひどいものも含め、{len(PAIRS)}種類のドラフトモデルすべてで正解です。受理率は順に {rates} ですが、"
+        "出力の分布はどれもターゲットモデルの分布そのものです。どんなドラフトモデルでも "
+        "min(target, draft) + max(0, target - draft) = target だからです。"
+        "出来の悪いドラフトモデルで失うのは時間だけです。実は「return target」と書いても通ります。"
         "それこそが、この定理の内容です。",
     )
 
@@ -449,9 +463,9 @@ def own_drafter(answer) -> str:
         f"Proved: over every branch the largest deviation from the target's law is {gaps[worst]:.1g}: rounding, if "
         f"anything. A round with your drafter adds {mean:.2f} tokens here, one of plain decoding 1. That is all a "
         "drafter decides.",
-        f"証明できました。すべての分岐を通じて、ターゲットの分布とのずれは最大 {gaps[worst]:.1g} で、"
-        f"あっても丸め誤差だけです。このドラフトの1ラウンドは平均 {mean:.2f} トークンで、"
-        "通常のデコーディングは 1 です。ドラフトが決めるのは、この数だけです。",
+        f"証明できました。すべての分岐を通じて、ターゲットモデルの分布とのずれは最大 {gaps[worst]:.1g} で、"
+        f"あっても丸め誤差だけです。このドラフターの1ラウンドは平均 {mean:.2f} トークンで、"
+        "通常のデコーディングは 1 です。ドラフターが決めるのは、この数だけです。",
     )
 
 

@@ -13,6 +13,8 @@ from specdec_lib.explore.values import acceptance_rates, short
 from specdec_lib.results import Results
 
 REST = "#9a9a9a"
+CLOSE = 0.05
+"""How near 1 a ratio of medians must be for their uncertainty to decide it, of measurements like these."""
 
 
 def round(results: Results) -> Explorable:
@@ -69,6 +71,7 @@ def _view(sessions: list[dict], tell: Tell) -> View:
     places = [each["k"] for each in sessions[0]["drafts"][0]["rounds"]]
     data = {
         "sessions": sessions,
+        "close": CLOSE,
         "start": {"session": 0, "draft": 0, "place": places.index(3) if 3 in places else 0},
         "words": {
             "session": tell("session", "セッション"),
@@ -80,6 +83,7 @@ def _view(sessions: list[dict], tell: Tell) -> View:
             "axis": tell("milliseconds", "ミリ秒"),
             "ahead": tell("▲ Speculative decoding is ahead: {times}", "▲ 投機的デコーディングのほうが速い：{times}"),
             "behind": tell("▼ Plain decoding is ahead: {times}", "▼ 通常のデコーディングのほうが速い：{times}"),
+            "close": tell(" (too close to call)", "（誤差の範囲内で、どちらとも言えません）"),
             "said": tell(
                 "At an acceptance of {alpha}, a round of k = {k} takes {whole} ms and adds {tokens} tokens on average:"
                 " {each} ms a token. Plain decoding takes {plain} ms a token.",
@@ -94,14 +98,16 @@ def _view(sessions: list[dict], tell: Tell) -> View:
                 "d draft · v verify · r the rest of the round. Dashed line: plain decoding has written as many tokens.",
                 "d ドラフト · v 検証 · r その他。破線：通常のデコーディングが同じ数のトークンを書き終える時点。",
             ),
-            "still": tell("All drafts at a glance", "全ドラフトの一覧"),
+            "still": tell("All drafts at a glance", "全ドラフトモデルの一覧"),
         },
     }
     key = tell(
         "d draft · v verify · r the rest of the round.\n"
-        "Dashed line: plain decoding has written as many tokens. ▲ The round is ahead of it, ▼ behind it.",
-        "d ドラフト · v 検証 · r その他 \n"
-        "破線：通常のデコーディングが同じ数のトークンを書き終える時点。▲ ラウンドのほうが速い、▼ 遅い。",
+        "Dashed line: plain decoding has written as many tokens. ▲ The round is ahead of it, ▼ behind it,"
+        " ≈ too close to call.",
+        "d ドラフト · v 検証 · r その他\n"
+        "破線：通常のデコーディングが同じ数のトークンを書き終える時点。▲ ラウンドのほうが速い、▼ 遅い、"
+        "≈ どちらとも言えない。",
     )
     return View(line, key, data, [_timeline(session, tell) for session in sessions])
 
@@ -124,7 +130,8 @@ def _timeline(session: dict, tell: Tell) -> Panel:
         panel.box((at["draft"], i + 0.2), (verified, i + 0.8), TARGET, "v", "#ffffff", "#ffffff")
         panel.box((verified, i + 0.2), (at["round"], i + 0.8), REST, "r", "#222222", "#ffffff")
         gain = at["tokens"] * at["plain"] / at["round"]
+        sign = "≈" if abs(gain - 1) <= CLOSE else "▲" if gain > 1 else "▼"
         panel.line([(at["tokens"] * at["plain"], i + edge) for edge in (0.02, 0.98)], width=2, dash="4 3")
         panel.words(0, i + 0.5, draft["name"], (-6, 4), "end")
-        panel.words(1.02 * end, i + 0.5, f"{'▲' if gain > 1 else '▼'} ×{gain:.2f}", (2, 4))
+        panel.words(1.02 * end, i + 0.5, f"{sign} ×{gain:.2f}", (2, 4))
     return panel

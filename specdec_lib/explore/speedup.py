@@ -63,22 +63,22 @@ def _point(name: str, mark: str, alpha: float, c: float, rows: pd.DataFrame, col
 def _view(sessions: list[dict], paper: list[dict], tell: Tell) -> View:
     line = tell(
         "Speed-up = E(α, k) / (v(k) + k c): what a round adds over what it costs",
-        "速度向上 = E(α, k) / (v(k) + k c)：1ラウンドで増えるトークン数 ÷ かかる時間",
+        "速度向上率 = E(α, k) / (v(k) + k c)：1ラウンドで増えるトークン数 ÷ かかる時間",
     )
     words = {
         "alpha": tell("acceptance rate α", "受理率 α"),
         "c": tell("c: draft time / target time", "推論速度比 c"),
         "k": tell("tokens drafted a round, k", "先読み数 k"),
-        "extra": tell("verifying one token more costs", "検証の追加費用（1トークン）"),
+        "extra": tell("verifying one token more costs", "検証の追加コスト（1トークン）"),
         "session": tell("our drafts, measured in session", "この実行の測定（セッション）"),
         "measured": tell("v(k) as measured in this session", "v(k) はこのセッションの実測値"),
         "as_measured": tell("as measured", "実測値"),
-        "map": tell("Best speed-up over k, by α and c", "k を最良に選んだときの速度向上（α と c ごと）"),
+        "map": tell("Best speed-up over k, by α and c", "k を最良に選んだときの速度向上率（α と c ごと）"),
         "curve": tell("Speed-up over k, at this α and c", "この α と c での、k ごとの速度向上"),
         "alpha_axis": tell("acceptance rate α", "受理率 α"),
-        "c_axis": tell("c, price of a draft token", "c（ドラフト1トークンの費用）"),
+        "c_axis": tell("c, price of a draft token", "c（ドラフトモデルの1トークンのコスト）"),
         "k_axis": tell("tokens drafted a round, k", "先読み数 k"),
-        "speedup_axis": tell("speed-up", "速度向上"),
+        "speedup_axis": tell("speed-up", "速度向上率"),
         "slower": tell("slower than plain", "通常より遅い"),
         "plain": tell("plain", "通常"),
         "frozen": tell("frozen context: (1 + α) / (1 + k c)", "文脈を固定した場合：(1 + α) / (1 + k c)"),
@@ -97,7 +97,7 @@ def _view(sessions: list[dict], paper: list[dict], tell: Tell) -> View:
         ),
         "published": tell(
             "Its speed-ups (diamonds) follow the dashed line, not the solid one: the draft's context was frozen.",
-            "速度向上の実測値（ひし形）は実線ではなく破線に沿います。ドラフトモデルの文脈が固定されていたためです。",
+            "速度向上率の実測値（ひし形）は実線ではなく破線に沿います。ドラフトモデルの文脈が固定されていたためです。",
         ),
         "key": tell(
             "◆ this run · ○ the paper · ★ best k · ring: the sliders. Point at a mark, or Tab to one and use the arrow"

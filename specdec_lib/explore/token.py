@@ -39,7 +39,7 @@ def _visible(word: str) -> str:
 def _view(words: list[str], target: list[float], draft: list[float], tell: Tell) -> View:
     line = tell(
         "One drafted token: accepted with probability min(1, target / draft), else replaced from the residual",
-        "ドラフトした1トークン：確率 min(1, ターゲット / ドラフト) で受理し、棄却したら残差分布から引き直す",
+        "提案された1トークン：確率 min(1, ターゲットモデル / ドラフトモデル) で受理し、棄却したら残差分布から引き直す",
     )
     presets = [
         {"name": tell(name, japanese.format(*named)).format(*named), "target": ours, "draft": theirs}
@@ -51,10 +51,10 @@ def _view(words: list[str], target: list[float], draft: list[float], tell: Tell)
         "words": {
             "presets": tell("examples", "例"),
             "word": tell("word", "語"),
-            "target": tell("target", "ターゲット"),
-            "draft": tell("draft", "ドラフト"),
-            "target_of": tell("target’s probability of {word}", "{word} のターゲット確率"),
-            "draft_of": tell("draft’s probability of {word}", "{word} のドラフト確率"),
+            "target": tell("target", "ターゲット\u200bモデル"),
+            "draft": tell("draft", "ドラフト\u200bモデル"),
+            "target_of": tell("target’s probability of {word}", "ターゲットモデルが {word} に与える確率"),
+            "draft_of": tell("draft’s probability of {word}", "ドラフトモデルが {word} に与える確率"),
             "chance": tell("accepted with", "受理確率"),
             "residual": tell("residual", "残差分布"),
             "overlap": tell(
@@ -67,7 +67,7 @@ def _view(words: list[str], target: list[float], draft: list[float], tell: Tell)
             "key": tell(
                 "Solid line: target = ✓ + ＋. Dashed line: draft = ✓ + ✗.\n"
                 "✓ accepted · ✗ rejected · ＋ drawn from the residual instead. As much is rejected as is missing.",
-                "実線：ターゲット = ✓ + ＋。破線：ドラフト = ✓ + ✗。\n"
+                "実線：ターゲットモデル = ✓ + ＋。破線：ドラフトモデル = ✓ + ✗。\n"
                 "✓ 受理 · ✗ 棄却 · ＋ 代わりに残差分布から引いた分。棄却された量と足りない量は等しくなります。",
             ),
             "one": tell("Draw one", "1回引く"),
@@ -75,21 +75,22 @@ def _view(words: list[str], target: list[float], draft: list[float], tell: Tell)
             "again": tell("Start again", "最初から"),
             "start": tell(
                 "Draw, and see what one round does; draw 1000, and the outcomes follow the target, whatever the draft.",
-                "1回引くと1ラウンドの様子がわかります。1000回引くと、どんなドラフトでも結果はターゲットに従います。",
+                "1回引くと1ラウンドの様子がわかります。1000回引くと、どんなドラフトモデルでも、結果はターゲットモデルの分布に従います。",
             ),
             "accepted": tell(
                 "The draft says “{word}”. Random number {random}, below {chance}: accepted ✓.",
-                "ドラフトは「{word}」。乱数 {random} は {chance} より小さいので受理 ✓。",
+                "ドラフトモデルの提案は「{word}」。乱数 {random} は {chance} より小さいので受理 ✓。",
             ),
             "rejected": tell(
                 "The draft says “{word}”. Random number {random}, not below {chance}: rejected ✗. The residual gives"
                 " “{other}” ＋.",
-                "ドラフトは「{word}」。乱数 {random} は {chance} 以上なので棄却 ✗。"
+                "ドラフトモデルの提案は「{word}」。乱数 {random} は {chance} 以上なので棄却 ✗。"
                 "残差分布から「{other}」を引きました ＋。",
             ),
             "many": tell(
                 "{draws} draws. Share accepted: {share} (α = {alpha}). No word is further than {far} from the target.",
-                "{draws} 回中、受理の割合は {share}（α = {alpha}）。ターゲットとの差はどの語でも {far} 以下です。",
+                "{draws} 回中、受理の割合は {share}（α = {alpha}）。"
+                "ターゲットモデルの確率との差はどの語でも {far} 以下です。",
             ),
             "still": tell("At a glance", "一覧"),
         },
@@ -114,8 +115,8 @@ def _presets(words: list[str], target: list[float], draft: list[float]) -> list[
         ("as given", "最初の分布", target, draft),
         ("the same", "同じ分布", target, target),
         ("opposite", "逆の分布", target, opposite),
-        ("a draft that never says “{}”", "「{}」を言わないドラフト", target, never, words[favourite]),
-        ("sharp target, flat draft", "鋭いターゲット、平らなドラフト", sharp, flat),
+        ("a draft that never says “{}”", "「{}」を提案しないドラフトモデル", target, never, words[favourite]),
+        ("sharp target, flat draft", "ターゲットモデルは鋭く、ドラフトモデルは平らな分布", sharp, flat),
     ]
 
 

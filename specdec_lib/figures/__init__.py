@@ -1,19 +1,17 @@
 """Every figure, one function each, from results alone; each says in one sentence what its rows show."""
 
-from specdec_lib.figures.acceptance import (
-    acceptance_by_lookahead,
-    acceptance_by_place,
-    acceptance_by_size,
-    accepted_counts,
-)
-from specdec_lib.figures.cost import forward_cost, rates_by_size, round_parts
+from specdec_lib.figures.acceptance import acceptance_by_lookahead, acceptance_by_size
+from specdec_lib.figures.cost import forward_cost, rates_by_size
 from specdec_lib.figures.laws import frozen_context, published_laws
 from specdec_lib.figures.libraries import real_model, speed
 from specdec_lib.figures.output import save, show
+from specdec_lib.figures.places import acceptance_by_place, accepted_counts
+from specdec_lib.figures.quality import rouge_parity
 from specdec_lib.figures.single_token import overlap
 from specdec_lib.figures.speedups import speedup_by_lookahead, theory_against_measurement
 from specdec_lib.figures.style import use_style
-from specdec_lib.figures.variants import combinations, quantization, rouge_parity
+from specdec_lib.figures.timeline import round_parts
+from specdec_lib.figures.variants import combinations, quantization
 
 ALL = {
     "acceptance": acceptance_by_lookahead,

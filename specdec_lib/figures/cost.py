@@ -1,43 +1,22 @@
-"""What a draft and a verification cost: c against size, forwards, and the time of a round."""
+"""What a draft and a verification cost: c against size, and forwards."""
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from specdec_lib import tables
-from specdec_lib.figures import style
 from specdec_lib.figures.picture import Picture
-from specdec_lib.figures.style import (
-    BLUE,
-    DIAMOND,
-    INK,
-    MUTED,
-    ORANGE,
-    PAPER,
-    Look,
-    draw_line,
-    looks,
-    percent,
-    session_look,
-    session_name,
-    short,
-    span,
-    styled,
-)
+from specdec_lib.figures.sizes import label_shares, published_sizes, relative_size
+from specdec_lib.figures.style import INK, MUTED, PAPER, Look, draw_line, log_ticks, looks, session_look, styled
+from specdec_lib.figures.words import percent, session_name, short, span
 from specdec_lib.language import say
 from specdec_lib.reporting.bootstrap import interval
 from specdec_lib.results import Missing, Results
-
-LOOKAHEAD = 3
-"""Of the round whose time is shown."""
 
 
 @styled
 def rates_by_size(results: Results) -> Picture:
     """c of each draft against its size over the target's, in each session, beside the published ones."""
     table = _rates(results)
-    published = style.published_sizes().rename(columns={"inference_speed_rate": "c"})
+    published = published_sizes().rename(columns={"inference_speed_rate": "c"})
     figure = Picture(4.6)
     (axes,) = figure.panels(1, 1)
     axes.set(xscale="log", yscale="log")
@@ -48,10 +27,10 @@ def rates_by_size(results: Results) -> Picture:
     dots = {"color": MUTED, "linewidth": 1, "linestyle": (0, (1, 2))}
     axes.plot(ends, ends, label=say("time in proportion to size", "時間が大きさに比例する場合"), **dots)
     axes.legend(loc="lower right")
-    axes.set(xlabel=style.relative_size())
+    axes.set(xlabel=relative_size())
     axes.set_ylabel(say("c = draft's time a token / target's", "c = 1トークンの時間の比"))
     for axis in (axes.xaxis, axes.yaxis):
-        style.label_shares(axis)
+        label_shares(axis)
     return figure.say_it(
         _cheap(table),
         say(
@@ -131,7 +110,7 @@ def forward_cost(results: Results) -> Picture:
     low, high = table["milliseconds"].agg(["min", "max"])
     axes.set_ylim(low / 1.5, high * 1.5)
     places = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 3, 5, 7)]
-    style.log_ticks(figure.axes[0].yaxis, places, lambda value: f"{value:g}")
+    log_ticks(figure.axes[0].yaxis, places, lambda value: f"{value:g}")
     figure.axes[0].set_ylabel(say("milliseconds", "ミリ秒"))
     return figure.say_it(
         _verification(table[table["model"] == results.target]),
@@ -175,116 +154,3 @@ def _verification(target: pd.DataFrame) -> str:
             f"トークンを増やすと時間は増えますが、比例はしません。{japanese}",
         )
     return say(f"Verifying saves little: {english}", f"検証ではあまり時間を節約できません。{japanese}")
-
-
-@styled
-def round_parts(results: Results) -> Picture:
-    """The timeline of a round of three drafted tokens, in each session, beside as many plain tokens as it can add.
-
-    Draft after draft, the verification, the rest; medians of each, with an interval over repeats for the whole. A
-    diamond stands where plain decoding would have the tokens that the round adds on average.
-    """
-    table = _timeline(results)
-    sessions = list(dict.fromkeys(table["session"]))
-    lines = [1 + (table["session"] == session).sum() for session in sessions]
-    figure = Picture(1.55 + 0.24 * sum(lines) + 0.5 * len(lines))
-    panels = figure.panels(len(sessions), 1, height_ratios=[count + 0.5 for count in lines])
-    for axes, session in zip(panels, sessions, strict=True):
-        _timelines(axes, table[table["session"] == session])
-        axes.set_title(session_name(session))
-    panels[-1].set_xlabel(say("milliseconds", "ミリ秒"))
-    handles = [Patch(facecolor=colour, edgecolor="white", hatch=hatch) for _, colour, hatch in _parts()]
-    names = [name for name, *_ in _parts()]
-    figure.legend(
-        [*handles, Line2D([], [], **DIAMOND)],
-        [*names, say("plain decoding, for as many tokens", "通常で同じトークン数")],
-        loc="outside lower left",
-        ncols=5,
-        columnspacing=1.2,
-        handlelength=1.6,
-    )
-    return figure.say_it(
-        _pays(table),
-        say(
-            f"One panel a session, a time axis in milliseconds: {LOOKAHEAD + 1} plain tokens, and for each draft a "
-            f"round of {LOOKAHEAD} drafted tokens, their verification and the rest; whiskers are 95% bootstrap "
-            "intervals over repeats. Diamonds: when plain decoding would have as many tokens as the round adds.",
-            f"セッションごとのパネルに、ミリ秒の時間軸で、通常の{LOOKAHEAD + 1}トークンと、各ドラフトモデルのラウンド"
-            f"（{LOOKAHEAD}トークンのドラフト、検証、その他）を示します。ひげは繰り返しを単位とする95％ブートストラップ区間"
-            "、ひし形は"
-            "ラウンドが加えるのと同じ数のトークンを通常のデコーディングが生成し終える時点です。",
-        ),
-    )
-
-
-def _parts() -> list[tuple[str, str, str]]:
-    """Name, colour and hatch of each part."""
-    return [
-        (say("plain token", "通常の1トークン"), "#8d939a", ""),
-        (say("draft", "ドラフト"), ORANGE, ""),
-        (say("verify", "検証"), BLUE, "///"),
-        (say("rest", "その他"), "#c9ccd1", "..."),
-    ]
-
-
-def _timeline(results: Results) -> pd.DataFrame:
-    """Medians in milliseconds of each session's and draft's round; plain: of a plain token there; adds: tokens."""
-    frame = results.frame("rounds")
-    plain = frame[frame["n_lookahead"] == 0].groupby("session")["round_seconds"].median()
-    frame = tables.some(frame[frame["n_lookahead"] == LOOKAHEAD], "rounds")
-    rows = []
-    for (session, draft), turns in frame.groupby(["session", "draft"], sort=False):
-        draft_time, verify = (1000 * turns[f"{part}_seconds"].median() for part in ("draft", "verify"))
-        whole = tables.named("whole", interval(1000 * turns["round_seconds"]))
-        times = {"drafting": draft_time, "verify": verify, "rest": max(whole["whole"] - draft_time - verify, 0)}
-        rows.append({"session": session, "draft": draft, **whole, **times, "plain": 1000 * plain.get(session, 0)})
-    table = tables.some(pd.DataFrame(rows).query("plain > 0"), "rounds")
-    return table.assign(adds=table["draft"].map(_added(results)).astype(float))
-
-
-def _added(results: Results) -> dict[str, float]:
-    """Tokens that a round of each draft adds on average, where they were counted."""
-    if not results.has("acceptance"):
-        return {}
-    counted = tables.acceptance(results)
-    counted = counted[counted["n_lookahead"] == LOOKAHEAD]
-    return dict(zip(counted["draft"], counted["tokens_per_round"], strict=True))
-
-
-def _timelines(axes: Axes, table: pd.DataFrame) -> None:
-    (_, grey, _), *parts = _parts()
-    plain = table["plain"].iloc[0]
-    for token in range(LOOKAHEAD + 1):
-        axes.barh(0, plain, 0.66, left=token * plain, color=grey, edgecolor="white", linewidth=1)
-    for line, row in enumerate(table.itertuples(), 1):
-        pieces = [row.drafting / LOOKAHEAD] * LOOKAHEAD + [row.verify, row.rest]
-        kinds = [parts[0]] * LOOKAHEAD + parts[1:]
-        start = 0.0
-        for piece, (_, colour, hatch) in zip(pieces, kinds, strict=True):
-            axes.barh(line, piece, 0.66, left=start, color=colour, hatch=hatch, edgecolor="white", linewidth=0.8)
-            start += piece
-        axes.hlines(line, row.whole_low, row.whole_high, color=INK, linewidth=1.2)
-        axes.plot(row.adds * plain, line, zorder=4, **DIAMOND)
-    names = [say("plain", "通常"), *map(short, table["draft"])]
-    axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, None))
-    axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
-
-
-def _pays(table: pd.DataFrame) -> str:
-    """How long rounds take in plain tokens, and where they add more."""
-    lasts = span(table["whole"] / table["plain"], ".1f")
-    counted = table.dropna(subset="adds")
-    if counted.empty:
-        return say(
-            f"A round of {LOOKAHEAD} drafted tokens takes as long as {lasts} plain tokens.",
-            f"{LOOKAHEAD}トークンを先読みするラウンドの時間は、通常の{lasts}トークン分です。",
-        )
-    pays = int((counted["adds"] * counted["plain"] > counted["whole_high"]).sum())
-    adds = span(counted["adds"], ".1f")
-    return say(
-        f"A round of {LOOKAHEAD} drafted tokens takes the time of {lasts} plain tokens and adds {adds}: it clearly "
-        f"pays in {pays} of {len(counted)} cases (the diamond lies beyond bar and whisker).",
-        f"{LOOKAHEAD}トークンを先読みするラウンドは、通常の{lasts}トークンにあたる時間で{adds}トークン進みます。"
-        f"明らかに速くなるのは{len(counted)}通り中{pays}通りです（ひし形が棒とひげより右）。",
-    )

@@ -3,14 +3,15 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from specdec_lib.figures import style
 from specdec_lib.figures.picture import Picture, grid, key
-from specdec_lib.figures.style import BLUE, INK, MUTED, RED, Look, draw_line, looks, short, styled
+from specdec_lib.figures.style import BLUE, INK, MUTED, RED, Look, draw_line, looks, styled
+from specdec_lib.figures.words import lookahead, short
 from specdec_lib.language import say
 from specdec_lib.reporting import published
 from specdec_lib.results import Results
 
 LAW = {"color": INK, "linewidth": 1, "linestyle": (0, (1, 2))}
+
 GROWING, FROZEN = Look(BLUE, "o"), Look(RED, "s", "--")
 
 
@@ -104,7 +105,7 @@ def frozen_context(results: Results) -> Picture:
         for look, face in ((GROWING, GROWING.colour), (FROZEN, "white"))
     )
     key(panels[len(drafts)], [*zip(names, lines, strict=True), (say("law: α / (1 + α)", "法則：α / (1 + α)"), LAW)])
-    figure.supxlabel(style.lookahead(), fontsize=10.5)
+    figure.supxlabel(lookahead(), fontsize=10.5)
     figure.supylabel(say("acceptance rate, pooled", "受理率（全トークン）"), fontsize=10.5)
     return figure.say_it(
         _follows(table),

@@ -5,21 +5,8 @@ from matplotlib.axes import Axes
 
 from specdec_lib import tables
 from specdec_lib.figures.picture import Picture
-from specdec_lib.figures.style import (
-    BLUE,
-    GREEN,
-    INK,
-    MUTED,
-    ORANGE,
-    RED,
-    Look,
-    ink_of,
-    reference,
-    session_name,
-    short,
-    styled,
-    times,
-)
+from specdec_lib.figures.style import BLUE, GREEN, INK, MUTED, ORANGE, RED, Look, ink_of, reference, styled
+from specdec_lib.figures.words import session_name, short, times
 from specdec_lib.language import say
 from specdec_lib.measuring.ways import UNTRAINED
 from specdec_lib.reporting import real_model_tables, speed_tables
@@ -32,6 +19,7 @@ LIBRARIES = {
     "flashspec": Look(ORANGE, "^"),
     "original": Look(RED, "X"),
 }
+
 KIND = ["library", "drafter"]
 
 

@@ -7,28 +7,18 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from specdec_lib import tables, theory
-from specdec_lib.figures import style
 from specdec_lib.figures.picture import Picture, grid, key
-from specdec_lib.figures.style import (
-    BLUE,
-    INK,
-    RED,
-    Look,
-    draw_line,
-    looks,
-    reference,
-    session_look,
-    session_name,
-    short,
-    styled,
-    times,
-)
+from specdec_lib.figures.style import BLUE, INK, RED, Look, draw_line, looks, reference, session_look, styled
+from specdec_lib.figures.words import lookahead, session_name, short, times
 from specdec_lib.language import say
 from specdec_lib.results import Missing, Results
 
 TIMED = ("table1_uncached", "table1", "table1_static")
+
 FROZEN = Look(RED, "s", "--")
+
 RING = {"marker": "o", "markersize": 11, "fillstyle": "none", "linestyle": ""}
+
 PAPERS = {"color": INK, "marker": "x", "linestyle": "", "markersize": 6, "markeredgewidth": 1.6}
 
 
@@ -66,7 +56,7 @@ def speedup_by_lookahead(results: Results) -> Picture:
     for axes in panels[len(drafts) + 1 :]:
         axes.set_axis_off()
     key(panels[len(drafts)], _key(measured, frozen, predicted, twins))
-    figure.supxlabel(style.lookahead(), fontsize=10.5)
+    figure.supxlabel(lookahead(), fontsize=10.5)
     figure.supylabel(say("speed-up", "速度向上"), fontsize=10.5)
     return figure.say_it(
         _best(measured),

@@ -1,6 +1,5 @@
-"""The one look of all figures, and the names they give to drafts and sessions."""
+"""The one look of all figures."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
@@ -8,20 +7,18 @@ from functools import wraps
 import matplotlib_fontja  # noqa: F401  makes its font known
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps, rc_context, rcParams
+from matplotlib import colormaps, rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_rgb
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from specdec_lib.language import say
-from specdec_lib.tables import published_models, published_table1
-
 WIDTH = 7.2
 """Of a figure, in inches: two columns of a paper, or a slide at half size."""
 
-INK, MUTED, FAINT = "#1f1f1f", "#5f6368", "#c9ccd1"
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072b2", "#e69f00", "#00825f", "#d55e00", "#b05c8e", "#56b4e9"
+INK, MUTED, FAINT = "#1f1f1f", "#5f6368", "#b9bec5"
+
+BLUE, ORANGE, GREEN, RED, PURPLE = "#0072b2", "#e69f00", "#00825f", "#d55e00", "#b05c8e"
 """After Okabe and Ito: apart for colour-blind readers, too; each comes with a marker or a dash of its own."""
 
 STYLE = {
@@ -60,7 +57,7 @@ STYLE = {
     "hatch.linewidth": 0.8,
     "pdf.fonttype": 42,
 }
-"""What matplotlib is set to while a figure is drawn or written. Fonts are embedded whole glyph by glyph (type 42)."""
+"""What matplotlib is set to while a figure is drawn or written; in a PDF letters stay letters of a font (type 42)."""
 
 
 def use_style() -> None:
@@ -73,7 +70,9 @@ def styled(work: Callable) -> Callable:
 
     @wraps(work)
     def in_style(*arguments, **options):
-        with rc_context(STYLE):
+        with rc_context():
+            rcdefaults()
+            rcParams.update(STYLE)
             return work(*arguments, **options)
 
     return in_style
@@ -98,30 +97,6 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     }
 
 
-def short(name: str) -> str:
-    """A model's name where there is little room: "draft 2", "29M", or the end of a folder's path."""
-    name = str(name)
-    if size := re.search(r"(?<![\w.])(\d+(?:\.\d+)?[MB])(?![A-Za-z])", name):
-        return size[1]
-    if number := re.search(r"draft-(\d+)$", name):
-        return say(f"draft {number[1]}", f"ドラフト{number[1]}")
-    if name.endswith("target"):
-        return say("target", "ターゲット")
-    last = "".join(letter for letter in re.split(r"[/\\]", name)[-1] if letter.isprintable())
-    return last if len(last) <= 16 else f"{last[:15]}…"
-
-
-def session_name(session: str) -> str:
-    """What a session is called in a figure."""
-    names = {
-        "uncached": say("no cache", "キャッシュなし"),
-        "cached": say("cached", "キャッシュあり"),
-        "static": say("fast path", "高速版"),
-        "auto": say("auto session", "自動選択"),
-    }
-    return names.get(session, short(session))
-
-
 SESSIONS = {
     "uncached": Look(BLUE, "o"),
     "cached": Look(GREEN, "^"),
@@ -132,11 +107,6 @@ SESSIONS = {
 
 def session_look(session: str) -> Look:
     return SESSIONS.get(session, Look(MUTED, "s"))
-
-
-def times(value: float) -> str:
-    """A ratio of times as "×1.42"."""
-    return say(f"×{value:.2f}", f"{value:.2f}倍")
 
 
 def ink_of(colour: str | tuple) -> tuple[float, ...]:
@@ -162,17 +132,6 @@ def reference(axes: Axes, **places: float) -> None:
         (axes.axvline if axis == "x" else axes.axhline)(place, **style)
 
 
-def percent(share: float) -> str:
-    """A share as "61%", below 10 % with a digit more."""
-    return f"{share:.0%}" if share >= 0.0995 or share == 0 else f"{share:.1%}"
-
-
-def span(values: Iterable[float], form: str = ".2f") -> str:
-    """Values from the lowest to the highest, in words; one where they read alike."""
-    low, high = (format(value, form) for value in (min(values), max(values)))
-    return low if low == high else say(f"{low} to {high}", f"{low}〜{high}")
-
-
 def log_ticks(axis: Axis, places: Iterable[float], name: Callable[[float], str]) -> None:
     """Name some places of a logarithmic axis, those in view, and no others."""
     low, high = sorted(axis.get_view_interval())
@@ -181,36 +140,8 @@ def log_ticks(axis: Axis, places: Iterable[float], name: Callable[[float], str])
     axis.set_minor_locator(NullLocator())
 
 
-SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Places of a logarithmic axis of sizes or times over the target's."""
-
 DIAMOND = {"color": INK, "linestyle": "", "marker": "D", "markersize": 4.5, "markerfacecolor": "white"}
 """What would be expected."""
 
 PAPER = Look(INK, "s", "--")
 """The published values, in every figure."""
-
-
-def label_shares(axis: Axis) -> None:
-    """Percent on a logarithmic axis of sizes or times over the target's."""
-    log_ticks(axis, SHARES, lambda share: f"{100 * share:g}%")
-
-
-def lookahead() -> str:
-    """The label of an axis of n_lookahead."""
-    return say("n_lookahead k", "先読み数 k")
-
-
-def relative_size() -> str:
-    """The label of an axis of draft sizes."""
-    return say("draft's parameters / target's", "パラメータ数の比（ドラフトモデル／ターゲットモデル）")
-
-
-def published_sizes() -> pd.DataFrame:
-    """The published Table 1 at n_lookahead 1, by draft, from small to large; size: parameters over the target's."""
-    table, models = published_table1().query("n_lookahead == 1"), published_models()["params"]
-    millions = [float(size.removesuffix("M")) for size in models]
-    return table.assign(
-        draft=table["draft_params"],
-        size=table["draft_params"].map(dict(zip(models, millions, strict=True))) / max(millions),
-    )

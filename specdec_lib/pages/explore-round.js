@@ -72,7 +72,8 @@
   const show = () => {
     const { plain, draft, verify, round: whole, tokens, k: drafted } = round();
     const gain = (tokens * plain) / whole;
-    verdict.textContent = fill(gain > 1 ? words.ahead : words.behind, { times: `×${gain.toFixed(2)}` });
+    const certainty = Math.abs(gain - 1) <= data.close ? words.close : "";
+    verdict.textContent = fill(gain > 1 ? words.ahead : words.behind, { times: `×${gain.toFixed(2)}` }) + certainty;
     const alpha = session().drafts[now.draft].alpha.toFixed(2);
     const values = { k: drafted, alpha, whole: ms(whole), tokens: tokens.toFixed(2), each: ms(whole / tokens), plain: ms(plain) };
     said.textContent = fill(words.said, values) + (draft + verify > whole ? words.apart : "");

@@ -3,24 +3,33 @@
 import pandas as pd
 
 from specdec_lib import tables, theory
+from specdec_lib.language import LANGUAGES, say, spoken
 from specdec_lib.reporting import markdown
 from specdec_lib.results import Missing, Results
 
 AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
+JAPANESE = {AGREES: "一致", DIFFERS: "不一致", UNDECIDED: "判定できない"}
 
 
-def section(results: Results) -> str:
+def section(results: Results, lang: str = LANGUAGES[0]) -> str:
     """A markdown table: each claim the published tables support, in the paper and here, and whether both show it.
 
     A speed-up counts as faster or slower when its interval lies on one side of 1, else the verdict is "undecided".
+    In English, as RESULTS.md is, where no language is named.
     """
-    rows = []
-    for about, claims in {"acceptance": _acceptance, "Table 1": _table1, "Table 2": _table2}.items():
-        try:
-            rows += claims(results)
-        except Missing as missing:
-            rows.append([f"the claims about {about}", "", "–", str(missing)])
-    return markdown.table(["claim", "paper", "this run", "verdict"], rows)
+    with spoken(lang):
+        rows = []
+        for claims, unmeasured in (
+            (_acceptance, say("the claims about acceptance", "受理率についての主張")),
+            (_table1, say("the claims about Table 1", "表1についての主張")),
+            (_table2, say("the claims about Table 2", "表2についての主張")),
+        ):
+            try:
+                rows += [[*claim, say(verdict, JAPANESE[verdict])] for *claim, verdict in claims(results)]
+            except Missing as missing:
+                rows.append([unmeasured, "", "–", str(missing)])
+        head = say("claim", "主張"), say("paper", "論文"), say("this run", "この実行"), say("verdict", "判定")
+        return markdown.table(head, rows)
 
 
 def _acceptance(results: Results) -> list[list[str]]:
@@ -32,26 +41,51 @@ def _acceptance(results: Results) -> list[list[str]]:
         for table, k in ((ours, 1), (ours, 3), (frozen, 3))
     )
     if pd.isna([our_first, our_third, our_frozen]).any():
-        raise Missing("No drafted token was judged at k = 1 or 3: measure the rest first.")
+        raise Missing(
+            say(
+                "No drafted token was judged at k = 1 or 3: measure the rest first.",
+                "k = 1 または 3 で判定されたトークンがありません。残りを先に測定してください。",
+            )
+        )
     rising = ours.query("n_lookahead == 1")["mean_acceptance"]
     due = our_first - theory.acceptance(our_first, 3, context="frozen")  # what a frozen context takes from our α
     return [
         [
-            "acceptance at k = 1 rises with draft size",
-            f"{first.min():.2f} to {first.max():.2f}",
-            f"{rising.iloc[0]:.2f} to {rising.iloc[-1]:.2f}",
+            say("acceptance at k = 1 rises with draft size", "k = 1 での受理率は、ドラフトモデルが大きいほど高い"),
+            _change(first.min(), first.max()),
+            _change(rising.iloc[0], rising.iloc[-1]),
             AGREES if rising.is_monotonic_increasing else DIFFERS,
         ],
         *(
             [
-                f"acceptance falls sharply from k = 1 to k = 3: {context} context",
-                f"from {first.mean():.2f} to {third.mean():.2f} on average",
-                f"from {our_first:.2f} to {value:.2f} on average",
+                claim,
+                _mean_change(first.mean(), third.mean()),
+                _mean_change(our_first, value),
                 AGREES if our_first - value > due / 2 else DIFFERS,
             ]
-            for context, value in (("growing", our_third), ("frozen", our_frozen))
+            for claim, value in (
+                (
+                    say(
+                        "acceptance falls sharply from k = 1 to k = 3: growing context",
+                        "受理率は k = 1 から k = 3 で大きく下がる（文脈が伸びる場合）",
+                    ),
+                    our_third,
+                ),
+                (
+                    say("acceptance falls sharply from k = 1 to k = 3: frozen context", "同（文脈を固定した場合）"),
+                    our_frozen,
+                ),
+            )
         ),
     ]
+
+
+def _change(first: float, last: float) -> str:
+    return say(f"{first:.2f} to {last:.2f}", f"{first:.2f} → {last:.2f}")
+
+
+def _mean_change(first: float, last: float) -> str:
+    return say(f"from {first:.2f} to {last:.2f} on average", f"平均 {first:.2f} → {last:.2f}")
 
 
 def _table1(results: Results) -> list[list[str]]:
@@ -60,21 +94,39 @@ def _table1(results: Results) -> list[list[str]]:
     best, our_best = (table.loc[table["speed_up"].idxmax()] for table in (published, ours))
     slow, our_slow = published.iloc[-1], ours.iloc[-1]  # the largest draft at the longest look-ahead
     if our_slow["draft"] != results.largest_draft:
-        raise Missing("The largest draft was not measured: measure the rest first.")
+        raise Missing(
+            say(
+                "The largest draft was not measured: measure the rest first.",
+                "最大のドラフトモデルが測定されていません。残りを先に測定してください。",
+            )
+        )
     return [
         [
-            "some draft makes decoding faster",
-            f"best ×{best['speed_up']:.2f} ({best['draft_params']}, k = {best['n_lookahead']})",
-            f"best ×{our_best['speed_up']:.2f} ({our_best['draft']}, k = {our_best['n_lookahead']})",
+            say("some draft makes decoding faster", "速くなるドラフトモデルがある"),
+            say("best ", "最高") + _gain(best, best["draft_params"]),
+            say("best ", "最高") + _gain(our_best, our_best["draft"]),
             sign(our_best, faster=True),
         ],
         [
-            "the largest draft with the longest look-ahead makes it slower",
-            f"×{slow['speed_up']:.2f} ({slow['draft_params']}, k = {slow['n_lookahead']})",
-            f"×{our_slow['speed_up']:.2f} ({our_slow['draft']}, k = {our_slow['n_lookahead']})",
+            say(
+                "the largest draft with the longest look-ahead makes it slower",
+                "最大のドラフトモデルと最大の先読み数では遅くなる",
+            ),
+            _gain(slow, slow["draft_params"]),
+            _gain(our_slow, our_slow["draft"]),
             sign(our_slow, faster=False),
         ],
     ]
+
+
+def _gain(row: pd.Series, draft: str) -> str:
+    return _times(row["speed_up"]) + say(
+        f" ({draft}, k = {row['n_lookahead']})", f"（{draft}、k = {row['n_lookahead']}）"
+    )
+
+
+def _times(speed_up: float) -> str:
+    return say(f"×{speed_up:.2f}", f"{speed_up:.2f}倍")
 
 
 def _paper_session(results: Results) -> pd.DataFrame:
@@ -87,34 +139,55 @@ def _table2(results: Results) -> list[list[str]]:
     published = tables.published_table2().set_index(switches)["speed_up"]
     ours = tables.table2(results).set_index(switches)
     if sorted(ours.index) != sorted(published.index) or ours["speed_up"].isna().any():
-        raise Missing("Not each of the eight combinations was measured once: measure the rest first.")
+        raise Missing(
+            say(
+                "Not each of the eight combinations was measured once: measure the rest first.",
+                "8つの組み合わせが1回ずつ測定されていません。残りを先に測定してください。",
+            )
+        )
     alone = [
         [
-            f"{name} alone is faster",
-            f"×{published[on]:.2f}",
-            f"×{ours.loc[on, 'speed_up']:.2f}",
+            claim,
+            _times(published[on]),
+            _times(ours.loc[on, "speed_up"]),
             sign(ours.loc[on], faster=True),
         ]
-        for name, on in (
-            ("speculative decoding", (1, 0, 0)),
-            ("the KV-cache", (0, 1, 0)),
-            ("SDPA (BetterTransformer)", (0, 0, 1)),
+        for claim, on in (
+            (say("speculative decoding alone is faster", "投機的デコーディングだけで速くなる"), (1, 0, 0)),
+            (say("the KV-cache alone is faster", "KVキャッシュだけで速くなる"), (0, 1, 0)),
+            (say("SDPA (BetterTransformer) alone is faster", "SDPA（BetterTransformer）だけで速くなる"), (0, 0, 1)),
         )
     ]
     pairs = [
-        ("speculative decoding adds to the cache", (1, 1, 0), (0, 1, 0)),
-        ("with both, BetterTransformer makes it slower (mask of 2023; here a right one)", (1, 1, 0), (1, 1, 1)),
+        (
+            say("speculative decoding adds to the cache", "キャッシュに投機的デコーディングを加えるとさらに速くなる"),
+            (1, 1, 0),
+            (0, 1, 0),
+        ),
+        (
+            say(
+                "with both, BetterTransformer makes it slower (mask of 2023; here a right one)",
+                "両方を使っているとき、BetterTransformer を加えると遅くなる"
+                "（論文は2023年のマスク、ここでは正しいマスク）",
+            ),
+            (1, 1, 0),
+            (1, 1, 1),
+        ),
     ]
     together = [
         [
             claim,
-            f"×{published[more]:.2f} over ×{published[less]:.2f}",
-            f"×{ours.loc[more, 'speed_up']:.2f} over ×{ours.loc[less, 'speed_up']:.2f}",
+            _against(published[more], published[less]),
+            _against(ours.loc[more, "speed_up"], ours.loc[less, "speed_up"]),
             _ordered(ours.loc[more], ours.loc[less]),
         ]
         for claim, more, less in pairs
     ]
     return [*alone, *together]
+
+
+def _against(more: float, less: float) -> str:
+    return say(f"{_times(more)} over {_times(less)}", f"{_times(more)} 対 {_times(less)}")
 
 
 def sign(row: pd.Series, *, faster: bool) -> str:
