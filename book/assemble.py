@@ -29,8 +29,8 @@ def assemble(language: str, sources: Path, downloads: Path) -> None:
         file = FOLDERS[language] / english.name
         notebook = read(file)
         for cell in notebook.cells:
-            if cell.cell_type == "markdown":  # a translation's links are those of its English
-                cell.source = relinked(cell.source, NOTEBOOKS, sources)
+            if cell.cell_type == "markdown":
+                cell.source = relinked(cell.source, file.parent, sources)
         nbformat.write(notebook, sources / file.name)
         shutil.copy(file, downloads)
 

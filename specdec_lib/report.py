@@ -63,10 +63,11 @@ def _rows_of(figure: str, results: Results) -> Results:
 
 
 def compose(results: Results) -> str:
-    """The whole of RESULTS.md."""
+    """The whole of RESULTS.md, in English whatever language is spoken."""
     every = OTHERS.get(results.profile, SECTIONS)
-    sections = [section for title, compose_it in every.items() if (section := _section(title, compose_it, results))]
-    return "\n\n".join([_head(results), *sections]) + "\n"
+    with language.spoken("en"):
+        sections = [section for title, compose_it in every.items() if (section := _section(title, compose_it, results))]
+        return "\n\n".join([_head(results), *sections]) + "\n"
 
 
 def _section(title: str, compose_it: Callable[[Results], str], results: Results) -> str:

@@ -15,6 +15,9 @@ import nbformat
 from nbformat import NotebookNode
 
 MARK = re.compile(r"^<!-- ([0-9a-f]{8}) -->\n", re.MULTILINE)
+OUTWARD = re.compile(r"\]\(\.\./")
+"""The beginning of a link out of notebooks/, which from notebooks/ja/ is a folder further."""
+
 LANGUAGE = "ja"
 
 
@@ -48,7 +51,7 @@ def translated(notebook: NotebookNode, known: dict[str, str]) -> NotebookNode:
 
 def _translated_cell(cell: NotebookNode, known: dict[str, str]) -> NotebookNode:
     if cell.cell_type == "markdown":
-        cell.source = known.get(key(cell.source)) or cell.source
+        cell.source = OUTWARD.sub("](../../", known.get(key(cell.source)) or cell.source)
         return cell
     if "parameters" in cell.metadata.get("tags", []):
         cell.source = cell.source.replace('lang = "en"', f'lang = "{LANGUAGE}"')

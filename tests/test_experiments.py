@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from miniature import TINY
 
-from specdec_lib import ModelDrafter, SpeculativeDecoder, Study, parameters, report, tables
+from specdec_lib import ModelDrafter, SpeculativeDecoder, Study, language, parameters, report, tables
 from specdec_lib.measuring import rounds, speed
 from specdec_lib.profiles import PAPER
 from specdec_lib.reporting import published, round_tables, verdicts
@@ -145,16 +145,16 @@ def test_the_report_is_the_same_from_the_same_rows(study, tmp_path):
     first = report.write(study.results, tmp_path / "a")
     second = report.write(Results(study.results.folder), tmp_path / "b")
     assert first.read_bytes() == second.read_bytes()
-    figures = sorted(path.name for path in (tmp_path / "a" / "figures").iterdir())
-    assert figures == sorted(path.name for path in (tmp_path / "b" / "figures").iterdir())
+    figures = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a" / "figures").rglob("*.*"))
+    assert figures == sorted(path.relative_to(tmp_path / "b") for path in (tmp_path / "b" / "figures").rglob("*.*"))
     for name in figures:
-        assert (
-            Path(tmp_path / "a" / "figures" / name).read_bytes() == Path(tmp_path / "b" / "figures" / name).read_bytes()
-        )
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_the_report_sets_every_published_row_beside_ours(study):
     text = report.compose(study.results)
+    with language.spoken("ja"):
+        assert report.compose(study.results) == text
     assert len(tables.published_table1()) == 32
     for row in tables.published_table1().query("n_lookahead in [1, 3, 7]").itertuples():
         assert f"| {row.draft_params} | {row.n_lookahead} | {row.mean_acceptance_rate:.3f} |" in text

@@ -77,6 +77,13 @@ def test_a_notebook_is_written_in_japanese_with_the_same_code(folder):
     assert made.cells[2].outputs == []
 
 
+def test_a_link_out_of_the_folder_leads_to_the_same_file(folder):
+    notebook = nbformat.read(folder / "a.ipynb", as_version=4)
+    notebook.cells.append(new_markdown_cell("See [the results](../RESULTS.md) and [more](a.ipynb)."))
+    known = {translation.key(notebook.cells[-1].source): "[結果](../RESULTS.md)と[続き](a.ipynb)"}
+    assert translation.translated(notebook, known).cells[-1].source == "[結果](../../RESULTS.md)と[続き](a.ipynb)"
+
+
 def test_an_edited_cell_is_missing_until_it_is_translated_again(folder, capsys):
     notebook = nbformat.read(folder / "a.ipynb", as_version=4)
     notebook.cells[1].source = "Rain falls."
