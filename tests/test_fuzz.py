@@ -647,7 +647,8 @@ def test_a_real_process_says_one_sentence(arguments, home, tmp_path, tried):
 def test_an_error_that_nobody_thought_of_is_a_sentence_and_exit_code_1(tmp_path, monkeypatch):
     """A module that can't be imported stands for it."""
     (tmp_path / "specdec_lib").mkdir()
-    shutil.copy(Path(report.__file__).with_name("cli.py"), tmp_path / "specdec_lib")
+    for module in ("cli.py", "language.py"):
+        shutil.copy(Path(report.__file__).with_name(module), tmp_path / "specdec_lib")
     (tmp_path / "specdec_lib" / "__init__.py").touch()
     (tmp_path / "specdec_lib" / "models.py").write_text("1 / 0")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
