@@ -37,9 +37,8 @@ def acceptance_by_lookahead(results: Results) -> Picture:
         say(
             "Two panels, this run and the paper: acceptance rate against n_lookahead k, one line a draft model, with "
             "95% bootstrap intervals over articles in this run.",
-            "この実行と論文の2つのパネルに、先読み数 k に対する受理率をドラフトモデルごとの線で示します。この実行には"
-            "記事に"
-            "ついての95%ブートストラップ区間を付けています。",
+            "この実行と論文の2つのパネルに、先読み数 k に対する受理率をドラフトモデルごとの線で示します。"
+            "この実行には記事を単位とする95％ブートストラップ区間を付けています。",
         ),
     )
 
@@ -60,9 +59,8 @@ def _falling(ours: pd.DataFrame, published: pd.DataFrame) -> str:
         return say(
             f"Acceptance falls with n_lookahead, here from {a:.2f} (k = {first}) to {b:.2f} (k = {last}) on average, "
             f"in the paper from {p:.2f} to {q:.2f}.",
-            f"先読み数を増やすと受理率は下がります。平均して、この実行では{a:.2f}（k={first}）から{b:.2f}（k={last}）"
-            "へ、"
-            f"論文では{p:.2f}から{q:.2f}へ下がります。",
+            f"先読み数を増やすと受理率は下がります。平均して、この実行では{a:.2f}（k={first}）から{b:.2f}（"
+            f"k={last}）へ、論文では{p:.2f}から{q:.2f}へ下がります。",
         )
     costs = (
         say("costs little acceptance", "あまり下がりません")
@@ -72,8 +70,7 @@ def _falling(ours: pd.DataFrame, published: pd.DataFrame) -> str:
     return say(
         f"Looking further ahead {costs} here ({a:.2f} at k = {first}, {b:.2f} at k = {last} on "
         f"average); in the published table it falls from {p:.2f} to {q:.2f}.",
-        f"この実行では、先読み数を増やしても受理率は{costs}（平均でk={first}のとき{a:.2f}、k={last}のとき{b:.2f}"
-        "）。"
+        f"この実行では、先読み数を増やしても受理率は{costs}（平均でk={first}のとき{a:.2f}、k={last}のとき{b:.2f}）。"
         f"論文の表では{p:.2f}から{q:.2f}へ下がります。",
     )
 
@@ -106,9 +103,9 @@ def acceptance_by_size(results: Results) -> Picture:
         say(
             "Acceptance rate at n_lookahead 1 against the draft's parameters over the target's, on a logarithmic axis: "
             "this run with 95% bootstrap intervals over articles, and the paper's drafts of 6M to 247M.",
-            "先読み数1での受理率を、ドラフトモデルとターゲットモデルのパラメータ数の比（対数軸）に対して示します。こ"
-            "の実行には"
-            "記事を単位とする95％ブートストラップ区間を付け、論文の6M〜247Mのドラフトモデルを並べています。",
+            "先読み数1での受理率を、ドラフトモデルとターゲットモデルのパラメータ数の比（対数軸）に対して示します。"
+            "この実行には記事を単位とする95％ブートストラップ区間を付け、"
+            "論文の6M〜247Mのドラフトモデルを並べています。",
         ),
     )
 

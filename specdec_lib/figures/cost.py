@@ -37,9 +37,9 @@ def rates_by_size(results: Results) -> Picture:
             "Inference speed rate c of each draft, decoding alone, against its parameters over the target's, both axes "
             "logarithmic: one line a session with 95% bootstrap intervals over articles, and the published values. The "
             "dotted line is time in proportion to size.",
-            "各ドラフトモデルの推論速度比 c を、ターゲットモデルとのパラメータ数の比に対して示します（両対数軸）。セ"
-            "ッションごとの"
-            "線（記事を単位とする95％ブートストラップ区間）と論文の値で、点線は時間が大きさに比例する場合です。",
+            "各ドラフトモデルの推論速度比 c を、ターゲットモデルとのパラメータ数の比に対して示します（両対数軸）。"
+            "セッションごとの線（記事を単位とする95％ブートストラップ区間）と論文の値で、"
+            "点線は時間が大きさに比例する場合です。",
         ),
     )
 
@@ -64,28 +64,22 @@ def _cheap(table: pd.DataFrame) -> str:
     if (cost > 1.1 * size).all():
         return say(
             f"The smallest draft takes more time than its size: with {percent(size)} of the target's parameters, "
-            f"{share} of "
-            "its time a token.",
-            f"最小のドラフトモデルの時間は、大きさの割には短くなりません。パラメータ数は{percent(size)}でも、1トーク"
-            "ンの時間は"
-            f"{share}です。",
+            f"{share} of its time a token.",
+            f"最小のドラフトモデルの時間は、大きさの割には短くなりません。パラメータ数は{percent(size)}でも、"
+            f"1トークンの時間は{share}です。",
         )
     if (cost < size).all():
         return say(
             f"The smallest draft takes less time than its size: with {percent(size)} of the target's parameters, "
-            f"{share} of "
-            "its time a token.",
-            f"最小のドラフトモデルの時間は、大きさの割に短くなります。パラメータ数が{percent(size)}で、1トークンの時"
-            f"間は{share}"
-            "です。",
+            f"{share} of its time a token.",
+            f"最小のドラフトモデルの時間は、大きさの割に短くなります。パラメータ数が{percent(size)}で、"
+            f"1トークンの時間は{share}です。",
         )
     return say(
         f"What the smallest draft costs depends on the session: with {percent(size)} of the target's parameters, "
-        f"{share} of "
-        "its time a token.",
-        f"最小のドラフトモデルのコストはセッションによって変わります。パラメータ数は{percent(size)}、1トークンの時間"
-        f"は{share}"
-        "です。",
+        f"{share} of its time a token.",
+        f"最小のドラフトモデルのコストはセッションによって変わります。パラメータ数は{percent(size)}、"
+        f"1トークンの時間は{share}です。",
     )
 
 
@@ -117,9 +111,8 @@ def forward_cost(results: Results) -> Picture:
         say(
             "Milliseconds of one forward over a cached prompt, on a logarithmic axis, against the number of tokens in "
             "it: one panel a session, one line a model; medians with 95% bootstrap intervals over repeats.",
-            "キャッシュ済みのプロンプトに続く1回のフォワードの時間（対数軸）を、そのトークン数に対して示します。パネ"
-            "ルはセッション、"
-            "線はモデルごとで、中央値と繰り返しを単位とする95％ブートストラップ区間です。",
+            "キャッシュ済みのプロンプトに続く1回のフォワードの時間（対数軸）を、そのトークン数に対して示します。"
+            "パネルはセッション、線はモデルごとで、中央値と繰り返しを単位とする95％ブートストラップ区間です。",
         ),
     )
 

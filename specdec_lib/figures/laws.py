@@ -61,10 +61,8 @@ def published_laws(results: Results | None = None) -> Picture:
             "Right: every published speed-up against (1 + α) / (1 + kc), and, in grey, against what a growing context "
             "would give. On the dotted lines both are equal; nothing is fitted.",
             "左は、k=3、5、7での論文の受理率（3点が重なります）を α / (1 + α) に対してドラフトモデルごとに示します。"
-            "右は、論文の"
-            "すべての速度向上を (1 + α) / (1 + kc) に対して、灰色で通常の文脈の予測に対して示します。点線上では両者が"
-            "等しく、"
-            "当てはめはしていません。",
+            "右は、論文のすべての速度向上を (1 + α) / (1 + kc) に対して、灰色で通常の文脈の予測に対して示します。"
+            "点線上では両者が等しく、当てはめはしていません。",
         ),
     )
 
@@ -112,9 +110,8 @@ def frozen_context(results: Results) -> Picture:
         say(
             "One panel a draft: pooled acceptance rate against n_lookahead with a growing and with a frozen context, "
             "95% bootstrap intervals over articles; dotted, α / (1 + α) from the acceptance α at k = 1.",
-            "ドラフトモデルごとのパネルに、通常の文脈と固定文脈での受理率（全トークン）を先読み数に対して示します（記"
-            "事についての"
-            "95%ブートストラップ区間）。点線は、k=1での受理率 α から求めた α / (1 + α) です。",
+            "ドラフトモデルごとのパネルに、通常の文脈と固定文脈での受理率（全トークン）を先読み数に対して示します（"
+            "記事を単位とする95％ブートストラップ区間）。点線は、k=1での受理率 α から求めた α / (1 + α) です。",
         ),
     )
 
@@ -128,14 +125,12 @@ def _follows(table: pd.DataFrame) -> str:
         return say(
             f"Freezing the draft's context makes our acceptance fall as published: from {alpha:.2f} to {frozen:.2f}, "
             f"pooled, within {apart:.3f} of the law (growing context: {growing:.2f}).",
-            f"ドラフトモデルの文脈を固定すると、受理率は論文と同じように{alpha:.2f}から{frozen:.2f}（全トークン）へ下がります（"
-            "法則との差は"
-            f"{apart:.3f}以内、通常の文脈では{growing:.2f}）。",
+            f"ドラフトモデルの文脈を固定すると、受理率は論文と同じように{alpha:.2f}から{frozen:.2f}（全トークン）"
+            f"へ下がります（法則との差は{apart:.3f}以内、通常の文脈では{growing:.2f}）。",
         )
     return say(
         f"Beyond k = 1 our acceptance goes from {alpha:.2f} to {frozen:.2f} with a frozen and to {growing:.2f} with a "
         f"growing context; it misses the law by up to {apart:.3f}.",
-        f"k=1より先の受理率は平均{alpha:.2f}から、固定文脈では{frozen:.2f}、通常の文脈では{growing:.2f}になります（法"
-        "則との差は"
-        f"最大{apart:.3f}）。",
+        f"k=1より先の受理率は平均{alpha:.2f}から、固定文脈では{frozen:.2f}、通常の文脈では{growing:.2f}になります（"
+        f"法則との差は最大{apart:.3f}）。",
     )

@@ -57,11 +57,9 @@ def speed(results: Results) -> Picture:
             "Milliseconds a token, the prompt's forward included, of the fastest way of each kind (plain, draft model, "
             "lookup, lookup before a draft model) of every library, fastest first; medians with 95% bootstrap "
             "intervals over articles.",
-            "各ライブラリの方式の種類（通常、ドラフトモデル、プロンプト・ルックアップ、ルックアップ、次にドラフトモデル）ごとに最も速"
-            "い設定"
-            "の、1トークン"
-            "あたりのミリ秒（プロンプトの計算を含む）を速い順に示します。中央値と記事を単位とする95％ブートストラップ区"
-            "間です。",
+            "各ライブラリの方式の種類（通常、ドラフトモデル、プロンプト・ルックアップ、ルックアップ、"
+            "次にドラフトモデル）ごとに最も速い設定の、1トークンあたりのミリ秒（プロンプトの計算を含む）"
+            "を速い順に示します。中央値と記事を単位とする95％ブートストラップ区間です。",
         ),
     )
 
@@ -181,10 +179,9 @@ def real_model(results: Results) -> Picture:
             "Speed-up of every way of decoding over plain decoding of the same session, the prompt's forward included, "
             "grouped by kind and sorted; medians with 95% bootstrap intervals over articles; the best of each kind is "
             "filled. The dotted line at 1 is plain decoding.",
-            "各方式の、同じセッションの通常のデコーディングに対する速度向上（プロンプトの計算を含む）を、種類ごとに並"
-            "べて示します。"
-            "中央値と記事を単位とする95％ブートストラップ区間で、塗りつぶしが種類ごとの最良、1の点線が通常のデコーディン"
-            "グです。",
+            "各方式の、同じセッションの通常のデコーディングに対する速度向上（プロンプトの計算を含む）を、"
+            "種類ごとに並べて示します。中央値と記事を単位とする95％ブートストラップ区間で、"
+            "塗りつぶしが種類ごとの最良、1の点線が通常のデコーディングです。",
         ),
     )
 

@@ -41,10 +41,10 @@ def acceptance_by_place(results: Results) -> Picture:
             "Acceptance of the first, second, … drafted token of a round, of those whose predecessors were all "
             f"accepted, one line a draft; 95% bootstrap intervals over articles; at least {JUDGED} tokens a point. A "
             "flat line is what theory assumes.",
-            "ラウンド内の1番目、2番目…のトークンについて、それより前がすべて受理された場合の受理率をドラフトモデルご"
-            "との線で"
-            f"示します。区間は記事を単位とする95％ブートストラップ区間で、各点は{JUDGED}トークン以上です。水平な線が理論"
-            "の仮定です。",
+            "ラウンド内の1番目、2番目…のトークンについて、"
+            "それより前がすべて受理された場合の受理率をドラフトモデルごとの線で示します。"
+            f"区間は記事を単位とする95％ブートストラップ区間で、各点は{JUDGED}トークン以上です。"
+            "水平な線が理論の仮定です。",
         ),
     )
 
@@ -59,9 +59,8 @@ def _later(table: pd.DataFrame) -> str:
         return say(
             f"Whether a later token is harder to guess depends on the draft: clearly easier for {easier} of {drafts}, "
             f"clearly harder for {harder}.",
-            f"後ろのトークンが受理されにくいかどうかは、ドラフトモデルによります。{drafts}個中{easier}個では明らかに"
-            "受理されやすく、"
-            f"{harder}個では受理されにくくなります。",
+            "後ろのトークンが受理されにくいかどうかは、ドラフトモデルによります。"
+            f"{drafts}個中{easier}個では明らかに受理されやすく、{harder}個では受理されにくくなります。",
         )
     if harder:
         return say(
@@ -145,9 +144,9 @@ def accepted_counts(results: Results) -> Picture:
         say(
             f"One panel a draft: how many of {k:.0f} drafted tokens a round keeps, as shares of rounds with 95% "
             "bootstrap intervals over articles; diamonds show what equal and independent chances would give.",
-            f"ドラフトモデルごとのパネルに、{k:.0f}個のうち受理されたトークン数の分布をラウンドの割合で示します（記事"
-            "についての"
-            "95%ブートストラップ区間）。ひし形は、どのトークンも同じ確率で独立に受理される場合の値です。",
+            f"ドラフトモデルごとのパネルに、{k:.0f}個のうち受理されたトークン数の分布をラウンドの割合で示します（"
+            "記事を単位とする95％ブートストラップ区間）。ひし形は、"
+            "どのトークンも同じ確率で独立に受理される場合の値です。",
         ),
     )
 

@@ -43,9 +43,8 @@ def rouge_parity(results: Results) -> Picture:
         say(
             "ROUGE-1, ROUGE-2 and ROUGE-L of plain text (square, with a 95% bootstrap interval over articles) and of "
             "speculative text (dot), one line a setting: session, bits, attention.",
-            "通常の出力（四角、記事を単位とする95％ブートストラップ区間付き）と投機的デコーディングの出力（点）のROUGE-1"
-            "、ROUGE-2、"
-            "ROUGE-Lを、設定（セッション、ビット数、アテンション）ごとに並べて示します。",
+            "通常の出力（四角、記事を単位とする95％ブートストラップ区間付き）と投機的デコーディングの出力（点）"
+            "のROUGE-1、ROUGE-2、ROUGE-Lを、設定（セッション、ビット数、アテンション）ごとに並べて示します。",
         ),
     )
 

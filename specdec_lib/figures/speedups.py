@@ -62,15 +62,12 @@ def speedup_by_lookahead(results: Results) -> Picture:
         _best(measured),
         say(
             "One panel a draft: speed-up over plain decoding against n_lookahead k, measured in each session and "
-            "with a "
-            "frozen context, with 95% bootstrap intervals over articles; dotted, what the two laws predict without a "
-            "cache; crosses, the published values of the paper's draft of the same size or the nearest c. 1 is plain "
-            "decoding.",
+            "with a frozen context, with 95% bootstrap intervals over articles; dotted, what the two laws predict "
+            "without a cache; crosses, the published values of the paper's draft of the same size or the nearest c. "
+            "1 is plain decoding.",
             "ドラフトモデルごとのパネルに、先読み数 k に対する速度向上を示します。各セッションと固定文脈での実測値（"
-            "記事についての"
-            "95%ブートストラップ区間）、点線はキャッシュなしでの2つの法則の予測、×印は同じ大きさ、または c が最も近い"
-            "論文の"
-            "ドラフトモデルの値です。1が通常のデコーディングです。",
+            "記事を単位とする95％ブートストラップ区間）、点線はキャッシュなしでの2つの法則の予測、×印は同じ大きさ、"
+            "または c が最も近い論文のドラフトモデルの値です。1が通常のデコーディングです。",
         ),
     )
 
@@ -164,9 +161,8 @@ def _best(measured: pd.DataFrame) -> str:
         return say(
             f"No draft is clearly faster than plain: at best {times(best['speed_up'])}, with an interval that holds 1 "
             f"({where}).",
-            f"通常より明確に速いドラフトモデルはありません。最大で{times(best['speed_up'])}ですが、区間は1を含み"
-            "ます"
-            f"（{where}）。",
+            f"通常より明確に速いドラフトモデルはありません。最大で{times(best['speed_up'])}ですが、"
+            f"区間は1を含みます（{where}）。",
         )
     best_words = say(
         f"Drafting makes decoding at best {times(best['speed_up'])} as fast ({where})",
@@ -216,11 +212,9 @@ def theory_against_measurement(results: Results) -> Picture:
             "Measured speed-up without the prompt against what Leviathan et al.'s formula predicts from acceptance and "
             "costs, one panel a session, one line a draft over n_lookahead, its smallest ringed; 95% bootstrap "
             "intervals over articles. On the dotted line both are equal.",
-            "プロンプトを除いた実測の速度向上を、受理率とコストから Leviathan らの式で求めた予測に対して示します。パ"
-            "ネルは"
-            "セッション、線はドラフトモデルごとに先読み数を結んだもので、丸囲みが最小の先読み数です。区間は記事につい"
-            "ての"
-            "95%ブートストラップ区間、点線上では両者が等しくなります。",
+            "プロンプトを除いた実測の速度向上を、受理率とコストから Leviathan らの式で求めた予測に対して示します。"
+            "パネルはセッション、線はドラフトモデルごとに先読み数を結んだもので、丸囲みが最小の先読み数です。"
+            "区間は記事を単位とする95％ブートストラップ区間、点線上では両者が等しくなります。",
         ),
     )
 

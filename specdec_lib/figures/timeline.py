@@ -49,10 +49,10 @@ def round_parts(results: Results) -> Picture:
             f"One panel a session, a time axis in milliseconds: {LOOKAHEAD + 1} plain tokens, and for each draft a "
             f"round of {LOOKAHEAD} drafted tokens, their verification and the rest; whiskers are 95% bootstrap "
             "intervals over repeats. Diamonds: when plain decoding would have as many tokens as the round adds.",
-            f"セッションごとのパネルに、ミリ秒の時間軸で、通常の{LOOKAHEAD + 1}トークンと、各ドラフトモデルのラウンド"
-            f"（{LOOKAHEAD}トークンのドラフト、検証、その他）を示します。ひげは繰り返しを単位とする95％ブートストラップ区間"
-            "、ひし形は"
-            "ラウンドが加えるのと同じ数のトークンを通常のデコーディングが生成し終える時点です。",
+            f"セッションごとのパネルに、ミリ秒の時間軸で、通常の{LOOKAHEAD + 1}トークンと、"
+            f"各ドラフトモデルのラウンド（{LOOKAHEAD}トークンのドラフト、検証、その他）を示します。"
+            "ひげは繰り返しを単位とする95％ブートストラップ区間、"
+            "ひし形はラウンドが加えるのと同じ数のトークンを通常のデコーディングが生成し終える時点です。",
         ),
     )
 

@@ -71,13 +71,11 @@ def combinations(results: Results) -> Picture:
         _adds(ours, published),
         say(
             "The eight combinations of speculative decoding, KV-cache and SDPA (BetterTransformer in the paper), "
-            "speed-up "
-            "on a logarithmic axis: this run with 95% bootstrap intervals over articles, and the published values, "
-            "of which the last is of a run whose text is not the target's.",
-            "投機的デコーディング、KVキャッシュ、SDPA（論文ではBetterTransformer）の8つの組み合わせの速度向上（対数軸"
-            "）です。"
-            "この実行には記事を単位とする95％ブートストラップ区間を付け、論文の値を並べています。論文の最後の値は、出力が"
-            "ターゲットモデルのものではない実行の値です。",
+            "speed-up on a logarithmic axis: this run with 95% bootstrap intervals over articles, and the published "
+            "values, of which the last is of a run whose text is not the target's.",
+            "投機的デコーディング、KVキャッシュ、SDPA（論文ではBetterTransformer）の8つの組み合わせの速度向上（"
+            "対数軸）です。この実行には記事を単位とする95％ブートストラップ区間を付け、論文の値を並べています。"
+            "論文の最後の値は、出力がターゲットモデルのものではない実行の値です。",
         ),
     )
 
@@ -99,9 +97,8 @@ def _adds(ours: pd.DataFrame, published: pd.DataFrame) -> str:
     numbers = say(
         f"{times(both['speed_up'])} over {times(alone['speed_up'])}; in the paper "
         f"{times(published.loc[with_both, 'speed_up'])} over {times(published.loc[cache, 'speed_up'])}",
-        f"{times(alone['speed_up'])}から{times(both['speed_up'])}。論文では{times(published.loc[cache, 'speed_up'])}"
-        "から"
-        f"{times(published.loc[with_both, 'speed_up'])}",
+        f"{times(alone['speed_up'])}から{times(both['speed_up'])}。"
+        f"論文では{times(published.loc[cache, 'speed_up'])}から{times(published.loc[with_both, 'speed_up'])}",
     )
     if both["speed_up_low"] > alone["speed_up_high"]:
         return say(
@@ -142,10 +139,8 @@ def quantization(results: Results) -> Picture:
             "target and draft, the target alone or the draft alone at these bits, the other at the most; medians with "
             "95% bootstrap intervals over articles.",
             "重みのビット数に対する1トークンあたりのミリ秒です。通常のデコーディングと、ターゲットとドラフトの両方、"
-            "ターゲットのみ、"
-            "ドラフトのみをそのビット数にした投機的デコーディング（他方は最大のビット数）を示します。中央値と記事につ"
-            "いての95%"
-            "ブートストラップ区間です。",
+            "ターゲットのみ、ドラフトのみをそのビット数にした投機的デコーディング（他方は最大のビット数）"
+            "を示します。中央値と記事を単位とする95％ブートストラップ区間です。",
         ),
     )
 
