@@ -3,9 +3,9 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from specdec_lib.figures.picture import Picture, grid, key
+from specdec_lib.figures.picture import Picture, draft_panels, key
 from specdec_lib.figures.style import BLUE, INK, MUTED, RED, Look, draw_line, looks, styled
-from specdec_lib.figures.words import lookahead, short
+from specdec_lib.figures.words import lookahead
 from specdec_lib.language import say
 from specdec_lib.reporting import published
 from specdec_lib.results import Results
@@ -78,9 +78,7 @@ def frozen_context(results: Results) -> Picture:
     """Pooled acceptance of our drafts by n_lookahead: growing context, frozen context, and the frozen law."""
     table = published.frozen_acceptance(results)
     drafts = list(dict.fromkeys(table["draft"]))
-    rows, columns = grid(len(drafts))
-    figure = Picture(1.0 + 1.75 * rows)
-    panels = figure.panels(rows, columns, sharex=True, sharey=True)
+    figure, panels = draft_panels(drafts, 1.75)
     for axes, draft in zip(panels, drafts, strict=False):
         cells = table[table["draft"] == draft]
         alpha = cells["alpha"].iloc[0]
@@ -91,20 +89,15 @@ def frozen_context(results: Results) -> Picture:
             line = pd.concat([first, cells[["n_lookahead", *first.columns[1:]]]])
             draw_line(axes, line["n_lookahead"], line, context, look)
         axes.axhline(cells["law"].iloc[0], **LAW)
-        axes.set_title(short(draft))
-        axes.tick_params(labelbottom=True)
     panels[0].set(ylim=(0, 1.15 * table[["growing_high", "alpha"]].max().max()))
     panels[0].set_xticks(sorted({1, *table["n_lookahead"]}))
-    for axes in panels[len(drafts) + 1 :]:
-        axes.set_axis_off()
     names = (say("growing context", "通常の文脈"), say("frozen context", "固定文脈"))
     lines = (
         {"color": look.colour, "marker": look.marker, "linestyle": look.dash, "markerfacecolor": face}
         for look, face in ((GROWING, GROWING.colour), (FROZEN, "white"))
     )
-    key(panels[len(drafts)], [*zip(names, lines, strict=True), (say("law: α / (1 + α)", "法則：α / (1 + α)"), LAW)])
-    figure.supxlabel(lookahead(), fontsize=10.5)
-    figure.supylabel(say("acceptance rate, pooled", "受理率（全トークン）"), fontsize=10.5)
+    key(panels[-1], [*zip(names, lines, strict=True), (say("law: α / (1 + α)", "法則：α / (1 + α)"), LAW)])
+    figure.name_axes(lookahead(), say("acceptance rate, pooled", "受理率（全トークン）"))
     return figure.say_it(
         _follows(table),
         say(

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from specdec_lib.figures.style import WIDTH, ink_of, styled
+from specdec_lib.figures.style import STYLE, WIDTH, ink_of, styled
+from specdec_lib.figures.words import short
 from specdec_lib.figures.wrapping import wrapped
 from specdec_lib.language import say
 
@@ -47,6 +48,11 @@ class Picture(Figure):
             arrowprops=line,
         )
         self._ends[axes, side].append(label)
+
+    def name_axes(self, x: str, y: str) -> None:
+        """What the axes that all panels share are."""
+        self.supxlabel(x, fontsize=STYLE["axes.labelsize"])
+        self.supylabel(y, fontsize=STYLE["axes.labelsize"])
 
     @styled
     def say_it(self, takeaway: str, shown: str) -> "Picture":
@@ -88,12 +94,20 @@ def spread(places: Sequence[float], gap: float) -> np.ndarray:
 
 def key(axes: Axes, rows: Iterable[tuple[str, dict]]) -> None:
     """Say in an empty panel what each line means."""
-    axes.set_axis_off()
     names, styles = zip(*rows, strict=True)
     handles = [Line2D([], [], **style) for style in styles]
     axes.legend(handles, names, loc="center left", borderpad=0, borderaxespad=0, handlelength=2.4, labelspacing=0.7)
 
 
-def grid(count: int, columns: int = 3) -> tuple[int, int]:
-    """Rows and columns for so many panels and a key after them."""
-    return -(-(count + 1) // columns), columns
+def draft_panels(drafts: Iterable[str], height: float) -> tuple[Picture, list[Axes]]:
+    """A figure with a panel for each draft, under its name, and one more for a key; height: of a row, in inches."""
+    drafts, columns = list(drafts), 3
+    rows = -(-(len(drafts) + 1) // columns)
+    figure = Picture(1.0 + height * rows)
+    panels = figure.panels(rows, columns, sharex=True, sharey=True)
+    for axes, draft in zip(panels, drafts, strict=False):
+        axes.set_title(short(draft))
+        axes.tick_params(labelbottom=True)
+    for axes in panels[len(drafts) :]:
+        axes.set_axis_off()
+    return figure, panels[: len(drafts) + 1]

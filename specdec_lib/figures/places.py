@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from specdec_lib import tables
-from specdec_lib.figures.picture import Picture, grid, key
+from specdec_lib.figures.picture import Picture, draft_panels, key
 from specdec_lib.figures.style import DIAMOND, INK, draw_line, looks, styled
 from specdec_lib.figures.words import percent, short
 from specdec_lib.language import say
@@ -115,30 +115,24 @@ def accepted_counts(results: Results) -> Picture:
     table = pd.concat([_distribution(cell, int(k)).assign(draft=name) for name, cell in rounds.groupby("draft")])
     table = tables.by_size(table.assign(n_lookahead=table["accepted"]), results)
     drafts = looks(table["draft"])
-    rows, columns = grid(len(drafts))
-    figure = Picture(1.0 + 1.65 * rows)
-    panels = figure.panels(rows, columns, sharex=True, sharey=True)
+    figure, panels = draft_panels(drafts, 1.65)
     for axes, (draft, shares) in zip(panels, table.groupby("draft", sort=False), strict=False):
         colour = drafts[draft].colour
         axes.bar(shares["accepted"], shares["share"], 0.75, color=colour, alpha=0.75)
         axes.vlines(shares["accepted"], shares["share_low"], shares["share_high"], color=INK, linewidth=1)
         axes.plot(shares["accepted"], shares["independent"], **DIAMOND)
-        axes.set_title(short(draft))
         axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-        axes.tick_params(labelbottom=True)
     panels[0].set_xticks(range(int(k) + 1) if k < 12 else [0, int(k)])
-    for axes in panels[len(drafts) + 1 :]:
-        axes.set_axis_off()
     key(
-        panels[len(drafts)],
+        panels[-1],
         [
             (say("measured", "実測"), {"color": drafts[draft].colour, "linewidth": 9, "alpha": 0.75, "marker": ""}),
-            (say("95% interval", "95%区間"), {"color": INK, "linestyle": "", "marker": "|", "markersize": 11}),
+            (say("95% interval", "95％区間"), {"color": INK, "linestyle": "", "marker": "|", "markersize": 11}),
             (say("independent", "独立な場合"), DIAMOND),
         ],
     )
-    figure.supxlabel(say(f"drafted tokens kept, of {k:.0f}", f"{k:.0f}個のうち受理されたトークン数"), fontsize=10.5)
-    figure.supylabel(say("share of rounds", "ラウンドの割合"), fontsize=10.5)
+    kept = say(f"drafted tokens kept, of {k:.0f}", f"{k:.0f}個のうち受理されたトークン数")
+    figure.name_axes(kept, say("share of rounds", "ラウンドの割合"))
     return figure.say_it(
         _kept(table, rounds, int(k)),
         say(

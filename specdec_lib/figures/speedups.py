@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from specdec_lib import tables, theory
-from specdec_lib.figures.picture import Picture, grid, key
+from specdec_lib.figures.picture import Picture, draft_panels, key
 from specdec_lib.figures.style import BLUE, INK, RED, Look, draw_line, looks, reference, session_look, styled
 from specdec_lib.figures.words import lookahead, session_name, short, times
 from specdec_lib.language import say
@@ -35,9 +35,7 @@ def speedup_by_lookahead(results: Results) -> Picture:
     predicted = _predictions(results)
     drafts = list(dict.fromkeys(measured["draft"]))
     twins = _twins(drafts, predicted)
-    rows, columns = grid(len(drafts))
-    figure = Picture(1.15 + 1.95 * rows)
-    panels = figure.panels(rows, columns, sharex=True, sharey=True)
+    figure, panels = draft_panels(drafts, 2.025)
     for axes, draft in zip(panels, drafts, strict=False):
         _draw_laws(axes, predicted.get(draft), measured["n_lookahead"].max())
         for place, (session, table) in enumerate(measured[measured["draft"] == draft].groupby("session", sort=False)):
@@ -47,17 +45,14 @@ def speedup_by_lookahead(results: Results) -> Picture:
         twin = _published(twins.get(draft))
         axes.plot(twin["n_lookahead"], twin["speed_up"], zorder=4, **PAPERS)
         reference(axes, y=1)
-        axes.set_title(f"{short(draft)}, c = {predicted[draft][1]:.2f}" if draft in predicted else short(draft))
+        if draft in predicted:
+            axes.set_title(f"{short(draft)}, c = {predicted[draft][1]:.2f}")
         if draft in twins:
             axes.text(0.03, 0.05, say(f"paper: {twins[draft]}", f"論文：{twins[draft]}"), transform=axes.transAxes)
-        axes.tick_params(labelbottom=True)
     panels[0].set_xticks(sorted(set(measured["n_lookahead"]) | set(frozen["n_lookahead"])))
     panels[0].set_ylim(0, None)
-    for axes in panels[len(drafts) + 1 :]:
-        axes.set_axis_off()
-    key(panels[len(drafts)], _key(measured, frozen, predicted, twins))
-    figure.supxlabel(lookahead(), fontsize=10.5)
-    figure.supylabel(say("speed-up", "速度向上"), fontsize=10.5)
+    key(panels[-1], _key(measured, frozen, predicted, twins))
+    figure.name_axes(lookahead(), say("speed-up", "速度向上"))
     return figure.say_it(
         _best(measured),
         say(
