@@ -1,5 +1,8 @@
 """A notebook whose rows or models are missing says which and goes on."""
 
+from pathlib import Path
+
+import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from miniature import study_in
@@ -27,3 +30,15 @@ def test_a_draft_that_cant_be_loaded_is_left_out(tmp_path, capsys):
     (tmp_path / "draft-1" / "model.safetensors").write_bytes(b"nothing")
     assert [model.name for model in notebook.loadable(study, profile.drafts)] == [profile.drafts[1]]
     assert "draft-1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted((Path(__file__).parents[1] / "notebooks").rglob("*.ipynb")),
+    ids=lambda file: f"{file.parent.name} {file.stem}",
+)
+def test_code_cells_are_short(file):
+    cells = [cell.source for cell in nbformat.read(file, as_version=4).cells if cell.cell_type == "code"]
+    lengths = [source.count("\n") + 1 for source in cells]
+    assert max(lengths) <= 10, cells[lengths.index(max(lengths))]
+    assert sum(lengths) / len(lengths) <= 6

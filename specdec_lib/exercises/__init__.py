@@ -2,7 +2,10 @@
 
 from importlib import import_module
 
+from specdec_lib.exercises.given import FunctionDrafter, ToyCache
 from specdec_lib.exercises.judging import Verdict, judge
+
+__all__ = ["FunctionDrafter", "ToyCache", "Verdict", "check"]
 
 _MODULES = ("models", "speculative", "benchmark", "figures")
 

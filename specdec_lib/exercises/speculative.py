@@ -12,6 +12,7 @@ from transformers.modeling_outputs import CausalLMOutput
 from specdec_lib import theory
 from specdec_lib.decoders import SpeculativeDecoder
 from specdec_lib.enumeration import branches, law, merged_law, target_law
+from specdec_lib.exercises.given import FunctionDrafter, ToyCache
 from specdec_lib.exercises.judging import Miss, expect
 from specdec_lib.language import say
 from specdec_lib.models import as_language_model
@@ -151,62 +152,46 @@ def residual(answer) -> str:
 class Judgement:
     """One drafted token and one random number: accepted or not."""
 
-    english: str
-    japanese: str
-    target: tuple[float, ...]
-    draft: tuple[float, ...]
+    pair: Pair
     token: int
     uniform: float
     accepted: bool
 
 
-OFTEN = ("a word that the draft proposes too often", "ドラフトモデルが提案しすぎる語", (0.3, 0.7), (0.5, 0.5), 0)
-CERTAIN = (
+OFTEN = Pair("a word that the draft proposes too often", "ドラフトモデルが提案しすぎる語", (0.3, 0.7), (0.5, 0.5))
+CERTAIN = Pair(
     "a word of which the draft is certain, with 0 for all others",
     "ドラフトモデルがその語に確率1を与え、ほかは 0",
     (0.25, 0.25, 0.5),
     (0.0, 1.0, 0.0),
-    1,
 )
+BETTER = Pair("a word that the target likes better", "ターゲットモデルの確率の方が高い語", (0.4, 0.6), (0.2, 0.8))
+EQUAL = Pair("a word that both like equally", "両者の確率が等しい語", (0.25, 0.75), (0.25, 0.75))
+NEVER = Pair("a word that the target never writes", "ターゲットモデルが決して書かない語", (0.0, 1.0), (0.5, 0.5))
 JUDGEMENTS = (
-    Judgement(*OFTEN, 0.59, True),
-    Judgement(*OFTEN, 0.61, False),
-    Judgement(
-        "a word that the target likes better",
-        "ターゲットモデルの確率の方が高い語",
-        (0.4, 0.6),
-        (0.2, 0.8),
-        0,
-        0.999,
-        True,
-    ),
-    Judgement("a word that both like equally", "両者の確率が等しい語", (0.25, 0.75), (0.25, 0.75), 0, 0.999, True),
-    Judgement(*CERTAIN, 0.24, True),
-    Judgement(*CERTAIN, 0.26, False),
-    Judgement(
-        "a word that the target never writes",
-        "ターゲットモデルが決して書かない語",
-        (0.0, 1.0),
-        (0.5, 0.5),
-        0,
-        0.0,
-        False,
-    ),
+    Judgement(OFTEN, 0, 0.59, True),
+    Judgement(OFTEN, 0, 0.61, False),
+    Judgement(BETTER, 0, 0.999, True),
+    Judgement(EQUAL, 0, 0.999, True),
+    Judgement(CERTAIN, 1, 0.24, True),
+    Judgement(CERTAIN, 1, 0.26, False),
+    Judgement(NEVER, 0, 0.0, False),
 )
 
 
 def accept(answer) -> str:
     verdicts = {True: ("accepted", "受理"), False: ("rejected", "棄却")}
     for case in JUDGEMENTS:
-        got = _decided(answer, case.target, case.draft, case.token, case.uniform)
-        target, draft = case.target[case.token], case.draft[case.token]
+        pair = case.pair
+        got = _decided(answer, pair.target, pair.draft, case.token, case.uniform)
+        target, draft = pair.target[case.token], pair.draft[case.token]
         wanted, came = say(*verdicts[case.accepted]), say(*verdicts[got])
         expect(
             got == case.accepted,
-            f"For {case.english}: target(x) = {target:g}, draft(x) = {draft:g}, random number {case.uniform:g}. It "
+            f"For {pair.english}: target(x) = {target:g}, draft(x) = {draft:g}, random number {case.uniform:g}. It "
             f"must be {wanted}, and yours is {came}. Look at min(1, target(x) / draft(x)) = "
             f"{min(1, target / draft):g}, and on which side of it the random number lies.",
-            f"{case.japanese}（target(x) = {target:g}、draft(x) = {draft:g}、乱数 {case.uniform:g}）は、"
+            f"{pair.japanese}（target(x) = {target:g}、draft(x) = {draft:g}、乱数 {case.uniform:g}）は、"
             f"{wanted}されるはずが{came}されました。min(1, target(x) / draft(x)) = {min(1, target / draft):g} "
             "と乱数の大小を確かめてください。",
         )
@@ -285,13 +270,13 @@ ROUNDS = ((4, 2), (4, 4), (4, 0), (3, 1))
 
 
 def rollback(answer) -> str:
-    """A class that keeps one row a token, its rounds compared with the rows of the text computed afresh."""
-    cache, text = answer(), [3, 1, 4, 1, 5]
+    """A function that takes rows back, its rounds compared with the rows of the text computed afresh."""
+    cache, text = ToyCache(), [3, 1, 4, 1, 5]
     cache.extend(_keys(text))
     for drafted, accepted in ROUNDS:
         guess = [(len(text) + 7 * i) % 10 for i in range(drafted)]
         cache.extend(_keys(guess, len(text)))
-        cache.rollback(drafted, accepted)
+        answer(cache, drafted, accepted)
         text += guess[:accepted]
         _compare(cache, text, drafted, accepted)
         next_token = 9 - len(text) % 9
@@ -429,19 +414,19 @@ PROMPT, SAMPLING, K, LONGEST = (
 
 
 def own_drafter(answer) -> str:
-    """A class or function that makes a drafter for a number of tokens, its law enumerated over a small table."""
+    """A function that proposes, as a drafter over a small table, its law enumerated."""
     target = as_language_model(Table(torch.tensor(ROWS, dtype=torch.float64).log()))
     _check_proposal(answer)
-    decoder = SpeculativeDecoder(target, answer(len(ROWS)), K, session="uncached")
+    decoder = SpeculativeDecoder(target, FunctionDrafter(answer, len(ROWS)), K, session="uncached")
     try:
         came = _first_two(merged_law(decoder, PROMPT, LONGEST, SAMPLING))
         mean = sum(b.probability * len(b.step.tokens) for b in branches(decoder, PROMPT, LONGEST, SAMPLING))
     except ValueError as error:
         raise Miss(
             say(
-                f"The enumeration stopped: {error} Every draw must go through the “chance” that “start” hands over, "
+                f"The enumeration stopped: {error} Every draw must go through the “chance” that your function gets, "
                 "and a proposal must follow from the text and from those draws alone.",
-                f"列挙が止まりました（{error}）。乱数は必ず「start」で渡される「chance」から引いてください。"
+                f"列挙が止まりました（{error}）。乱数は必ず、関数に渡される「chance」から引いてください。"
                 "提案は、文章とその乱数だけで決まらなければなりません。",
             )
         ) from error
@@ -474,9 +459,9 @@ def _check_proposal(answer) -> None:
     (tokens, rows), size = _proposal(answer, _First()), len(ROWS)
     expect(
         tokens.dim() == 1 and len(tokens) <= K and tuple(rows.shape) == (len(tokens), size),
-        f"“propose({K})” returned tokens {tuple(tokens.shape)} and distributions {tuple(rows.shape)}: they must be "
-        f"(m,) and (m, {size}) with m at most {K}.",
-        f"「propose({K})」が返したトークンの形は {tuple(tokens.shape)}、分布の形は {tuple(rows.shape)} でした。"
+        f"With k = {K} “propose” returned tokens {tuple(tokens.shape)} and distributions {tuple(rows.shape)}: they "
+        f"must be (m,) and (m, {size}) with m at most {K}.",
+        f"k = {K} で「propose」が返したトークンの形は {tuple(tokens.shape)}、分布の形は {tuple(rows.shape)} でした。"
         f"(m,) と (m, {size}) でなければなりません（m は最大 {K}）。",
     )
     for token, row in zip(tokens.tolist(), rows.double(), strict=True):
@@ -503,8 +488,8 @@ class _First:
 
 
 def _proposal(answer, chance: Chance) -> tuple[Tensor, Tensor]:
-    drafter = answer(len(ROWS))
-    drafter.start(list(PROMPT), SAMPLING, chance)
+    drafter = FunctionDrafter(answer, len(ROWS))
+    drafter.start(PROMPT, SAMPLING, chance)
     return drafter.propose(K)
 
 
