@@ -43,9 +43,8 @@ def parameters(namespace: dict) -> dict:
 
 
 def figures_folder(profile: str) -> Path:
-    """Where the figures of a profile go in the current language: figures/, and a folder in it for all but English."""
-    spoken = language.current()
-    return paths.output(profile) / "figures" / ("" if spoken == language.LANGUAGES[0] else spoken)
+    """Where the figures of a profile go in the current language."""
+    return paths.figures(paths.output(profile), language.current())
 
 
 def go_on_where_rows_are_missing() -> None:

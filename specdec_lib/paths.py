@@ -50,3 +50,8 @@ def write(file: Path, text: str) -> None:
 def output(profile: str) -> Path:
     """Where a profile's RESULTS.md and figures/ go: a quick look or another model must not replace the study's."""
     return RUNS / profile if profile in ("quick", "gemma") else HOME
+
+
+def figures(out: Path, lang: str) -> Path:
+    """The figures beside a report, in a language: figures/, and a folder in it for all but English."""
+    return out / "figures" / ("" if lang == "en" else lang)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from specdec_lib import figures, language, tables
+from specdec_lib import figures, language, paths, tables
 from specdec_lib.paths import write as write_file
 from specdec_lib.reporting import (
     certainty,
@@ -40,7 +40,7 @@ def write(results: Results, out: Path) -> Path:
     """
     for lang in language.LANGUAGES:
         with language.spoken(lang):
-            _draw(results, out / "figures" / ("" if lang == language.LANGUAGES[0] else lang))
+            _draw(results, paths.figures(out, lang))
     path = out / "RESULTS.md"
     write_file(path, compose(results))
     return path

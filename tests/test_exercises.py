@@ -95,3 +95,20 @@ def test_code_that_fails_is_told_and_not_raised(start, check, prose, japanese):
         result = sd.check(name, answer)
         assert not result.passed
         assert len(result.message) > 20
+
+
+def test_a_function_drafter_tells_its_function_the_whole_text_and_how_to_draw():
+    target, seen = sd.load_model("mini-target"), []
+
+    def propose(text, k, chance, vocabulary):
+        seen.append(text)
+        row = torch.full((vocabulary,), 1 / vocabulary)
+        return torch.cat([chance.draw(row) for _ in range(k)]), row.expand(k, -1)
+
+    drafter = sd.exercises.FunctionDrafter(propose, target.vocab_size)
+    prompt = target.encode("明日は")
+    out = sd.SpeculativeDecoder(target, drafter, n_lookahead=2).generate(prompt, 12, temperature=1.0)
+    whole = [*prompt, *out.token_ids]
+    assert len(seen) > 3
+    assert [whole[: len(text)] for text in seen] == seen
+    assert len(seen[-1]) > len(prompt)
