@@ -13,6 +13,7 @@ from matplotlib.text import Annotation, Text
 from PIL import Image
 
 from specdec_lib import figures, language, report
+from specdec_lib.figures.wrapping import wrapped
 from specdec_lib.paths import DATA
 from specdec_lib.reporting import bootstrap
 from specdec_lib.results import Missing, Results
@@ -236,3 +237,12 @@ def test_another_profiles_report_shows_the_real_model_that_we_measured(kept, tmp
     assert "gemma" in Image.open(tmp_path / "figures" / "real_model.png").text["Title"]
     with pytest.raises(Missing, match="no rows of a real model"):
         figures.real_model(kept["h100-replica"])
+
+
+def test_a_range_stays_in_one_line():
+    sentence = "3トークンを先読みするラウンドは、通常の1.1〜2.7トークンにあたる時間で1.4〜1.7トークン進みます。"
+    for inches in (3, 4, 5, 6):
+        lines = wrapped(sentence, inches).splitlines()
+        assert len(lines) > 1
+        assert "".join(lines) == sentence
+        assert not any(line.startswith("〜") or line.endswith("〜") for line in lines)

@@ -171,9 +171,12 @@ def _best(measured: pd.DataFrame) -> str:
     slower = int((both["last"] < both["first"]).sum())
     if first == last or both.empty:
         return best_words + say(".", "。")
+    those = say(f"{slower} of {len(both)} drafts", f"{len(both)}個のうち{slower}個のドラフトモデルで")
+    if slower == len(both):
+        those = say("every draft", "どのドラフトモデルでも")
     return best_words + say(
-        f"; from k = {first} to k = {last} the median falls for {slower} of {len(both)} drafts there.",
-        f"。k={first}からk={last}にすると、{len(both)}個のうち{slower}個のドラフトモデルで中央値が下がります。",
+        f"; from k = {first} to k = {last} the median falls for {those} there.",
+        f"。k={first}からk={last}にすると、{those}中央値が下がります。",
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from specdec_lib.figures.style import STYLE
 
-NOT_FIRST = "、。，．：；）」』】・ー…％%!?！？)],.:;"
+NOT_FIRST = "、。，．：；）」』】・ー〜…％%!?！？)],.:;"
 """What no line of a Japanese title begins with."""
 
 TIED = {" = ": "\0=\0", " / ": "\0/ "}
@@ -56,7 +56,7 @@ def _may_break(before: str, letter: str) -> bool:
     """After spaces and Japanese stops; else where a phrase may begin: not with hiragana, nor within a word."""
     if before == " ":
         return True
-    if letter in NOT_FIRST or before in "「『（" or not (_wide(before) or _wide(letter)):
+    if letter in NOT_FIRST or before in "「『（〜" or not (_wide(before) or _wide(letter)):
         return False
     scripts = _script(before), _script(letter)
     return before in "、。" or (scripts[1] != "HIRAGANA" and scripts[0] not in (scripts[1], "DIGIT"))
