@@ -37,6 +37,6 @@ def checked(language: str | None) -> str:
     return language
 
 
-def say(english: str, japanese: str, language: str | None = None) -> str:
-    """The one of two texts that is in the language given, by default the current one."""
-    return japanese if checked(language) == "ja" else english
+def say(english: str, japanese: str) -> str:
+    """The one of two texts that is in the language spoken."""
+    return japanese if _now == "ja" else english

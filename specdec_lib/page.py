@@ -10,15 +10,15 @@ import json
 from html import escape
 from pathlib import Path
 
-from specdec_lib.language import checked
+from specdec_lib.language import current
 
 _FOLDER = Path(__file__).parent / "pages"
 
 
-def part(name: str, data: dict, still: str, lang: str | None = None, *shared: str) -> str:
-    """A part of a page. data: what the script gets; still: HTML, already escaped, that says the same at rest.
+def part(name: str, data: dict, still: str, *shared: str) -> str:
+    """A part of a page in the language spoken.
 
-    shared: names of scripts and styles that it builds on. JupyterLab leaves keys to it.
+    data: what the script gets; still: HTML, already escaped, that says the same at rest; shared: names of scripts and styles that it builds on. JupyterLab leaves keys to it.
     """
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     mark = hashlib.sha256(f"{name}{written}".encode()).hexdigest()[:12]
@@ -26,7 +26,7 @@ def part(name: str, data: dict, still: str, lang: str | None = None, *shared: st
     styles = "".join(_source(f"{each}.css") for each in ("common", *shared, name))
     scripts = "".join(_source(f"{each}.js") for each in shared)
     return (
-        f'<div class="specdec specdec-{name}" data-specdec="{mark}" lang="{checked(lang)}" '
+        f'<div class="specdec specdec-{name}" data-specdec="{mark}" lang="{current()}" '
         f'data-lm-suppress-shortcuts="true">{still}</div>'
         f"<style>{styles}</style><script>{scripts}"
         f"(() => {{ const fill = {_source(f'{name}.js').rstrip().rstrip(';')}; const data = {safe};"
@@ -35,10 +35,17 @@ def part(name: str, data: dict, still: str, lang: str | None = None, *shared: st
     )
 
 
-def page(title: str, body: str, lang: str | None = None) -> str:
-    """A whole web page around parts."""
+def save_page(path: str | Path, title: str, body: str) -> Path:
+    """Write a web page around parts in the language spoken, and the folder it belongs in."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_page(title, body), encoding="utf-8")
+    return path
+
+
+def _page(title: str, body: str) -> str:
     return (
-        f'<!doctype html>\n<html lang="{checked(lang)}">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{current()}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_source('page.css')}</style>\n</head>\n"
         f"<body>\n<main>{body}</main>\n</body>\n</html>\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from specdec_lib.decoders import Generation, Step
 from specdec_lib.language import say, spoken
-from specdec_lib.page import page, part
+from specdec_lib.page import part, save_page
 from specdec_lib.pieces import LOOKS, Detokenizer, Piece, Reader, signs
 from specdec_lib.traces import counts, rows, summary, to_svg, to_text
 
@@ -26,17 +26,14 @@ class Trace:
     lang: str | None = None
 
     def html(self) -> str:
-        with spoken(self.lang) as lang:
-            return part("trace", self._data(), _still(self.generation), lang)
+        with spoken(self.lang):
+            return part("trace", self._data(), _still(self.generation))
 
     def save(self, path: str | Path) -> Path:
         """Write a web page, and the folder it belongs in."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with spoken(self.lang) as lang:
+        with spoken(self.lang):
             title = say("Speculative decoding, round by round", "投機的デコーディングの各ラウンド")
-            path.write_text(page(title, self.html(), lang), encoding="utf-8")
-        return path
+            return save_page(path, title, self.html())
 
     def _repr_mimebundle_(self, **formats) -> dict[str, str]:
         with spoken(self.lang):

@@ -216,6 +216,8 @@ def test_a_missing_largest_draft_is_not_replaced_by_another(study, tmp_path):
     rows = [row for row in study.results.rows if row.get("draft") != "mini-draft-4"]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     assert "the largest draft with the longest look-ahead" in verdicts.section(study.results)
+    with language.spoken("ja"):
+        assert "ドラフトモデルが大きいほど高い" in verdicts.section(study.results)
     assert "the largest draft with the longest look-ahead" not in verdicts.section(Results(tmp_path))
 
 

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
 from specdec_lib.explore.panel import Panel
-from specdec_lib.language import checked, say
-from specdec_lib.page import page, part
+from specdec_lib.language import checked, spoken
+from specdec_lib.page import part, save_page
 
-Tell = Callable[[str, str], str]  # English, Japanese -> the one to show
 _FONT = "system-ui,'Noto Sans CJK JP','Noto Sans JP','Hiragino Sans','Yu Gothic',Meiryo,sans-serif"
 
 
@@ -26,13 +24,17 @@ class View(NamedTuple):
 
 @dataclass(frozen=True)
 class Explorable:
-    """Shown by every front end as it can: a living part, a still picture or a line."""
+    """Shown by every front end as it can: a living part, a still picture or a line.
+
+    look: what it is, in the language spoken. lang of its methods: that one where none is named.
+    """
 
     name: str
-    look: Callable[[Tell], View]
+    look: Callable[[], View]
 
     def view(self, lang: str | None = None) -> View:
-        return self.look(partial(say, language=checked(lang)))
+        with spoken(lang):
+            return self.look()
 
     def html(self, lang: str | None = None) -> str:
         """The living part, which asks no kernel and no network; it holds the small multiples."""
@@ -43,7 +45,8 @@ class Explorable:
             f'<div style="display:flex;flex-wrap:wrap;gap:12px">{pictures}</div>'
             f'<p style="white-space:pre-line">{escape(view.key)}</p>'
         )
-        return part(f"explore-{self.name}", {"line": view.line, **view.data}, still, lang, "explore-common")
+        with spoken(lang):
+            return part(f"explore-{self.name}", {"line": view.line, **view.data}, still, "explore-common")
 
     def svg(self, lang: str | None = None) -> str:
         """The small multiples on one white card."""
@@ -71,10 +74,8 @@ class Explorable:
 
     def save_html(self, path: str | Path, lang: str | None = None) -> Path:
         """Write a page of its own, and the folder it belongs in."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page(self.view(lang).line, self.html(lang), lang), encoding="utf-8")
-        return path
+        with spoken(lang):
+            return save_page(path, self.view().line, self.html())
 
     def _repr_mimebundle_(self, **formats) -> dict[str, str]:
         return {"text/html": self.html(), "image/svg+xml": self.svg(), "text/plain": self.view().line}

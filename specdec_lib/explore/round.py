@@ -7,9 +7,10 @@ from itertools import accumulate, pairwise
 import pandas as pd
 
 from specdec_lib import tables, theory
-from specdec_lib.explore.explorable import Explorable, Tell, View
+from specdec_lib.explore.explorable import Explorable, View
 from specdec_lib.explore.panel import DRAFT, TARGET, Panel
 from specdec_lib.explore.values import acceptance_rates, short
+from specdec_lib.language import say
 from specdec_lib.results import Results
 
 REST = "#9a9a9a"
@@ -63,8 +64,8 @@ def _end(part: Mapping[str, float]) -> float:
     return max(part["round"], part["draft"] + part["verify"], part["tokens"] * part["plain"])
 
 
-def _view(sessions: list[dict], tell: Tell) -> View:
-    line = tell(
+def _view(sessions: list[dict]) -> View:
+    line = say(
         "The time of a round: draft, verify, and whether plain decoding would have been there first",
         "1ラウンドの時間：ドラフト、検証、そして通常のデコーディングとの競走",
     )
@@ -74,34 +75,34 @@ def _view(sessions: list[dict], tell: Tell) -> View:
         "close": CLOSE,
         "start": {"session": 0, "draft": 0, "place": places.index(3) if 3 in places else 0},
         "words": {
-            "session": tell("session", "セッション"),
-            "draft": tell("draft model", "ドラフトモデル"),
-            "k": tell("tokens drafted a round", "先読み数"),
-            "plain": tell("plain decoding, token by token", "通常のデコーディング（1トークンずつ）"),
-            "round": tell("one round, k = {k}", "1ラウンド（k = {k}）"),
-            "done": tell("{tokens} tokens after {ms} ms", "{ms} ms で {tokens} トークン"),
-            "axis": tell("milliseconds", "ミリ秒"),
-            "ahead": tell("▲ Speculative decoding is ahead: {times}", "▲ 投機的デコーディングのほうが速い：{times}"),
-            "behind": tell("▼ Plain decoding is ahead: {times}", "▼ 通常のデコーディングのほうが速い：{times}"),
-            "close": tell(" (too close to call)", "（誤差の範囲内で、どちらとも言えません）"),
-            "said": tell(
+            "session": say("session", "セッション"),
+            "draft": say("draft model", "ドラフトモデル"),
+            "k": say("tokens drafted a round", "先読み数"),
+            "plain": say("plain decoding, token by token", "通常のデコーディング（1トークンずつ）"),
+            "round": say("one round, k = {k}", "1ラウンド（k = {k}）"),
+            "done": say("{tokens} tokens after {ms} ms", "{ms} ms で {tokens} トークン"),
+            "axis": say("milliseconds", "ミリ秒"),
+            "ahead": say("▲ Speculative decoding is ahead: {times}", "▲ 投機的デコーディングのほうが速い：{times}"),
+            "behind": say("▼ Plain decoding is ahead: {times}", "▼ 通常のデコーディングのほうが速い：{times}"),
+            "close": say(" (too close to call)", "（誤差の範囲内で、どちらとも言えません）"),
+            "said": say(
                 "At an acceptance of {alpha}, a round of k = {k} takes {whole} ms and adds {tokens} tokens on average:"
                 " {each} ms a token. Plain decoding takes {plain} ms a token.",
                 "受理率 {alpha} では、k = {k} の1ラウンドは {whole} ms かかり、平均 {tokens} トークン増えます。"
                 "1トークンあたり {each} ms です。通常のデコーディングでは {plain} ms です。",
             ),
-            "apart": tell(
+            "apart": say(
                 " (The forwards were timed apart from the round; here their medians add up to more than it.)",
                 "（フォワードの時間はラウンド全体とは別に測ったので、ここでは中央値の和がラウンドより長くなっています。）",
             ),
-            "key": tell(
+            "key": say(
                 "d draft · v verify · r the rest of the round. Dashed line: plain decoding has written as many tokens.",
                 "d ドラフト · v 検証 · r その他。破線：通常のデコーディングが同じ数のトークンを書き終える時点。",
             ),
-            "still": tell("All drafts at a glance", "全ドラフトモデルの一覧"),
+            "still": say("All drafts at a glance", "全ドラフトモデルの一覧"),
         },
     }
-    key = tell(
+    key = say(
         "d draft · v verify · r the rest of the round.\n"
         "Dashed line: plain decoding has written as many tokens. ▲ The round is ahead of it, ▼ behind it,"
         " ≈ too close to call.",
@@ -109,10 +110,10 @@ def _view(sessions: list[dict], tell: Tell) -> View:
         "破線：通常のデコーディングが同じ数のトークンを書き終える時点。▲ ラウンドのほうが速い、▼ 遅い、"
         "≈ どちらとも言えない。",
     )
-    return View(line, key, data, [_timeline(session, tell) for session in sessions])
+    return View(line, key, data, [_timeline(session) for session in sessions])
 
 
-def _timeline(session: dict, tell: Tell) -> Panel:
+def _timeline(session: dict) -> Panel:
     """A row for each draft: its round at k = 3, or at the smallest k that was timed."""
     drafts = session["drafts"]
     chosen = [next((r for r in draft["rounds"] if r["k"] == 3), draft["rounds"][0]) for draft in drafts]
@@ -121,7 +122,7 @@ def _timeline(session: dict, tell: Tell) -> Panel:
     panel = Panel(f"{session['name']}, k = {chosen[0]['k']}", (0, 1.02 * end), (len(drafts), 0), size, (84, 62))
     step = next((s for s in (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if end / s <= 5), end / 4)
     ticks = {i * step: f"{i * step:g}" for i in range(int(end / step) + 1)}
-    panel.axes(ticks, {}, tell("milliseconds", "ミリ秒"))
+    panel.axes(ticks, {}, say("milliseconds", "ミリ秒"))
     for i, (draft, at) in enumerate(zip(drafts, chosen, strict=True)):
         starts = [*accumulate([at["draft"] / at["k"]] * at["k"], initial=0.0)]
         for start, stop in pairwise(starts):

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from specdec_lib import tables, theory
-from specdec_lib.explore.explorable import Explorable, Tell, View
+from specdec_lib.explore.explorable import Explorable, View
 from specdec_lib.explore.panel import TARGET, Panel
 from specdec_lib.explore.values import acceptance_rates, short
+from specdec_lib.language import say
 from specdec_lib.reporting import round_tables
 from specdec_lib.results import Results
 
@@ -60,52 +61,52 @@ def _point(name: str, mark: str, alpha: float, c: float, rows: pd.DataFrame, col
     return {"name": name, "mark": mark, "alpha": short(alpha), "c": short(c), "measured": measured, "k": best}
 
 
-def _view(sessions: list[dict], paper: list[dict], tell: Tell) -> View:
-    line = tell(
+def _view(sessions: list[dict], paper: list[dict]) -> View:
+    line = say(
         "Speed-up = E(α, k) / (v(k) + k c): what a round adds over what it costs",
         "速度向上率 = E(α, k) / (v(k) + k c)：1ラウンドで増えるトークン数 ÷ かかる時間",
     )
     words = {
-        "alpha": tell("acceptance rate α", "受理率 α"),
-        "c": tell("c: draft time / target time", "推論速度比 c"),
-        "k": tell("tokens drafted a round, k", "先読み数 k"),
-        "extra": tell("verifying one token more costs", "検証の追加コスト（1トークン）"),
-        "session": tell("our drafts, measured in session", "この実行の測定（セッション）"),
-        "measured": tell("v(k) as measured in this session", "v(k) はこのセッションの実測値"),
-        "as_measured": tell("as measured", "実測値"),
-        "map": tell("Best speed-up over k, by α and c", "k を最良に選んだときの速度向上率（α と c ごと）"),
-        "curve": tell("Speed-up over k, at this α and c", "この α と c での、k ごとの速度向上"),
-        "alpha_axis": tell("acceptance rate α", "受理率 α"),
-        "c_axis": tell("c, price of a draft token", "c（ドラフトモデルの1トークンのコスト）"),
-        "k_axis": tell("tokens drafted a round, k", "先読み数 k"),
-        "speedup_axis": tell("speed-up", "速度向上率"),
-        "slower": tell("slower than plain", "通常より遅い"),
-        "plain": tell("plain", "通常"),
-        "frozen": tell("frozen context: (1 + α) / (1 + k c)", "文脈を固定した場合：(1 + α) / (1 + k c)"),
-        "said": tell(
+        "alpha": say("acceptance rate α", "受理率 α"),
+        "c": say("c: draft time / target time", "推論速度比 c"),
+        "k": say("tokens drafted a round, k", "先読み数 k"),
+        "extra": say("verifying one token more costs", "検証の追加コスト（1トークン）"),
+        "session": say("our drafts, measured in session", "この実行の測定（セッション）"),
+        "measured": say("v(k) as measured in this session", "v(k) はこのセッションの実測値"),
+        "as_measured": say("as measured", "実測値"),
+        "map": say("Best speed-up over k, by α and c", "k を最良に選んだときの速度向上率（α と c ごと）"),
+        "curve": say("Speed-up over k, at this α and c", "この α と c での、k ごとの速度向上"),
+        "alpha_axis": say("acceptance rate α", "受理率 α"),
+        "c_axis": say("c, price of a draft token", "c（ドラフトモデルの1トークンのコスト）"),
+        "k_axis": say("tokens drafted a round, k", "先読み数 k"),
+        "speedup_axis": say("speed-up", "速度向上率"),
+        "slower": say("slower than plain", "通常より遅い"),
+        "plain": say("plain", "通常"),
+        "frozen": say("frozen context: (1 + α) / (1 + k c)", "文脈を固定した場合：(1 + α) / (1 + k c)"),
+        "said": say(
             "With k = {k} a round adds {tokens} tokens on average and takes as long as {cost} plain tokens: {times}.",
             "k = {k} では、1ラウンドに平均 {tokens} トークン増え、通常の {cost} トークン分の時間です：{times}。",
         ),
-        "wins": tell("The best k is {k}: {times}.", "最良の k は {k} で、{times} です。"),
-        "loses": tell(
+        "wins": say("The best k is {k}: {times}.", "最良の k は {k} で、{times} です。"),
+        "loses": say(
             "No k pays: the best, k = {k}, gives {times}, slower than plain decoding.",
             "どの k でも速くなりません。最良の k = {k} でも {times} で、通常のデコーディングより遅くなります。",
         ),
-        "found": tell(
+        "found": say(
             "Diamonds in the curve: what was measured, without the prompt.",
             "曲線の図のひし形が実測値です（プロンプトの時間を除く）。",
         ),
-        "published": tell(
+        "published": say(
             "Its speed-ups (diamonds) follow the dashed line, not the solid one: the draft's context was frozen.",
             "速度向上率の実測値（ひし形）は実線ではなく破線に沿います。ドラフトモデルの文脈が固定されていたためです。",
         ),
-        "key": tell(
+        "key": say(
             "◆ this run · ○ the paper · ★ best k · ring: the sliders. Point at a mark, or Tab to one and use the arrow"
             " keys, to set the sliders to it; click in the map to choose any α and c.",
             "◆ この実行 · ○ 論文 · ★ 最良の k · 輪はスライダーの位置。印に触れるか、Tab キーと矢印キーで選ぶと、"
             "スライダーがその値になります。図をクリックすると好きな α と c を選べます。",
         ),
-        "still": tell("At a glance", "一覧"),
+        "still": say("At a glance", "一覧"),
     }
     flat = [1.0] * (MAX_K + 1)
     data = {
@@ -114,28 +115,28 @@ def _view(sessions: list[dict], paper: list[dict], tell: Tell) -> View:
         "dearest": DEAREST,
         "start": {"alpha": 0.6, "c": 0.12, "k": 3, "extra": 0, "measured": False},
         "sessions": [
-            {**s, "points": [{**p, "said": _told(p, s["name"], s["v"], tell), "here": True} for p in s["points"]]}
+            {**s, "points": [{**p, "said": _told(p, s["name"], s["v"]), "here": True} for p in s["points"]]}
             for s in sessions
         ],
-        "paper": [{**p, "said": _told(p, tell("the paper", "論文"), flat, tell), "here": False} for p in paper],
+        "paper": [{**p, "said": _told(p, say("the paper", "論文"), flat), "here": False} for p in paper],
     }
-    key = tell(
+    key = say(
         "Lines: acceptance rates α; a dot marks the best k of each; v = 1.\n"
         f"In the map: ○ the paper's drafts, ◆ ours ({sessions[0]['name']}).",
         "線は受理率 α ごと、点はそれぞれの最良の k（v = 1）。\n"
         f"最後の図の ○ は論文、◆ はこの実行（{sessions[0]['name']}）。",
     )
-    panels = [_curves(c, tell) for c in (0.02, 0.05, 0.1, 0.2, 0.4)]
+    panels = [_curves(c) for c in (0.02, 0.05, 0.1, 0.2, 0.4)]
     return View(line, key, data, [*panels, _map(paper, sessions[0]["points"], words)])
 
 
-def _told(point: dict, where: str, v: Sequence[float], tell: Tell) -> str:
+def _told(point: dict, where: str, v: Sequence[float]) -> str:
     """A point in words: what was measured, and what the formula says is best there."""
     alpha, c = point["alpha"], point["c"]
     k = theory.best_lookahead(alpha, c, v=v.__getitem__, max_k=MAX_K)
     best = theory.speedup(alpha, k, c, v=v[k])
     measured = [(f"×{value:.2f}", f"k = {k}") for k, value in point["measured"]]
-    return tell(
+    return say(
         f"{point['name']} ({where}), α = {alpha:.2f}, c = {c:.3f}: measured "
         f"{', '.join(f'{value} ({at})' for value, at in measured)}; the formula's best is ×{best:.2f} (k = {k}).",
         f"{point['name']}（{where}）、α = {alpha:.2f}、c = {c:.3f}：実測は "
@@ -143,11 +144,11 @@ def _told(point: dict, where: str, v: Sequence[float], tell: Tell) -> str:
     )
 
 
-def _curves(c: float, tell: Tell) -> Panel:
+def _curves(c: float) -> Panel:
     """Speed-up over k at one c, a line for each acceptance rate."""
-    panel = Panel(tell(f"c = {c}", f"c = {c}"), (0, MAX_K), (log2(0.22), log2(7)))
+    panel = Panel(f"c = {c}", (0, MAX_K), (log2(0.22), log2(7)))
     ticks = {log2(value): f"×{value:g}" for value in (0.25, 0.5, 1, 2, 4)}
-    panel.axes({k: str(k) for k in range(0, MAX_K + 1, 2)}, ticks, tell("tokens drafted, k", "先読み数 k"))
+    panel.axes({k: str(k) for k in range(0, MAX_K + 1, 2)}, ticks, say("tokens drafted, k", "先読み数 k"))
     panel.line([(0, 0), (MAX_K, 0)], dash="2 3")
     for alpha in (0.3, 0.5, 0.7, 0.9):
         curve = [(k, log2(theory.speedup(alpha, k, c))) for k in range(1, MAX_K + 1)]

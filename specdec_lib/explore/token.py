@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 
-from specdec_lib.explore.explorable import Explorable, Tell, View
+from specdec_lib.explore.explorable import Explorable, View
 from specdec_lib.explore.panel import TARGET, Panel
 from specdec_lib.explore.values import short
+from specdec_lib.language import say
 
 REPLACED, REJECTED = "#b39ddb", "#d0573a"
 
@@ -36,63 +37,63 @@ def _visible(word: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in word)
 
 
-def _view(words: list[str], target: list[float], draft: list[float], tell: Tell) -> View:
-    line = tell(
+def _view(words: list[str], target: list[float], draft: list[float]) -> View:
+    line = say(
         "One drafted token: accepted with probability min(1, target / draft), else replaced from the residual",
         "提案された1トークン：確率 min(1, ターゲットモデル / ドラフトモデル) で受理し、棄却したら残差分布から引き直す",
     )
     presets = [
-        {"name": tell(name, japanese.format(*named)).format(*named), "target": ours, "draft": theirs}
+        {"name": say(name, japanese.format(*named)).format(*named), "target": ours, "draft": theirs}
         for name, japanese, ours, theirs, *named in _presets(words, target, draft)
     ]
     data = {
         "names": words,
         "presets": presets,
         "words": {
-            "presets": tell("examples", "例"),
-            "word": tell("word", "語"),
-            "target": tell("target", "ターゲット\u200bモデル"),
-            "draft": tell("draft", "ドラフト\u200bモデル"),
-            "target_of": tell("target’s probability of {word}", "ターゲットモデルが {word} に与える確率"),
-            "draft_of": tell("draft’s probability of {word}", "ドラフトモデルが {word} に与える確率"),
-            "chance": tell("accepted with", "受理確率"),
-            "residual": tell("residual", "残差分布"),
-            "overlap": tell(
+            "presets": say("examples", "例"),
+            "word": say("word", "語"),
+            "target": say("target", "ターゲット\u200bモデル"),
+            "draft": say("draft", "ドラフト\u200bモデル"),
+            "target_of": say("target’s probability of {word}", "ターゲットモデルが {word} に与える確率"),
+            "draft_of": say("draft’s probability of {word}", "ドラフトモデルが {word} に与える確率"),
+            "chance": say("accepted with", "受理確率"),
+            "residual": say("residual", "残差分布"),
+            "overlap": say(
                 "Acceptance α = overlap = {alpha}; rejected {rest}", "受理率 α = 重なり = {alpha}、棄却 {rest}"
             ),
-            "rule": tell("The two distributions, laid over each other", "2つの分布を重ねる"),
-            "drawn": tell("What comes out when rounds are played", "ラウンドを実行したときに出る語"),
-            "probability": tell("probability", "確率"),
-            "share": tell("share of outcomes", "出た割合"),
-            "key": tell(
+            "rule": say("The two distributions, laid over each other", "2つの分布を重ねる"),
+            "drawn": say("What comes out when rounds are played", "ラウンドを実行したときに出る語"),
+            "probability": say("probability", "確率"),
+            "share": say("share of outcomes", "出た割合"),
+            "key": say(
                 "Solid line: target = ✓ + ＋. Dashed line: draft = ✓ + ✗.\n"
                 "✓ accepted · ✗ rejected · ＋ drawn from the residual instead. As much is rejected as is missing.",
                 "実線：ターゲットモデル = ✓ + ＋。破線：ドラフトモデル = ✓ + ✗。\n"
                 "✓ 受理 · ✗ 棄却 · ＋ 代わりに残差分布から引いた分。棄却された量と足りない量は等しくなります。",
             ),
-            "one": tell("Draw one", "1回引く"),
-            "thousand": tell("Draw 1000", "1000回引く"),
-            "again": tell("Start again", "最初から"),
-            "start": tell(
+            "one": say("Draw one", "1回引く"),
+            "thousand": say("Draw 1000", "1000回引く"),
+            "again": say("Start again", "最初から"),
+            "start": say(
                 "Draw, and see what one round does; draw 1000, and the outcomes follow the target, whatever the draft.",
                 "1回引くと1ラウンドの様子がわかります。1000回引くと、どんなドラフトモデルでも、結果はターゲットモデルの分布に従います。",
             ),
-            "accepted": tell(
+            "accepted": say(
                 "The draft says “{word}”. Random number {random}, below {chance}: accepted ✓.",
                 "ドラフトモデルの提案は「{word}」。乱数 {random} は {chance} より小さいので受理 ✓。",
             ),
-            "rejected": tell(
+            "rejected": say(
                 "The draft says “{word}”. Random number {random}, not below {chance}: rejected ✗. The residual gives"
                 " “{other}” ＋.",
                 "ドラフトモデルの提案は「{word}」。乱数 {random} は {chance} 以上なので棄却 ✗。"
                 "残差分布から「{other}」を引きました ＋。",
             ),
-            "many": tell(
+            "many": say(
                 "{draws} draws. Share accepted: {share} (α = {alpha}). No word is further than {far} from the target.",
                 "{draws} 回中、受理の割合は {share}（α = {alpha}）。"
                 "ターゲットモデルの確率との差はどの語でも {far} 以下です。",
             ),
-            "still": tell("At a glance", "一覧"),
+            "still": say("At a glance", "一覧"),
         },
     }
     shown = [preset for preset in presets if preset is not presets[1]]

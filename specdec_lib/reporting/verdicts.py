@@ -3,7 +3,7 @@
 import pandas as pd
 
 from specdec_lib import tables, theory
-from specdec_lib.language import LANGUAGES, say, spoken
+from specdec_lib.language import say
 from specdec_lib.reporting import markdown
 from specdec_lib.results import Missing, Results
 
@@ -11,25 +11,23 @@ AGREES, DIFFERS, UNDECIDED = "agrees", "differs", "undecided"
 JAPANESE = {AGREES: "一致", DIFFERS: "不一致", UNDECIDED: "判定できない"}
 
 
-def section(results: Results, lang: str = LANGUAGES[0]) -> str:
+def section(results: Results) -> str:
     """A markdown table: each claim the published tables support, in the paper and here, and whether both show it.
 
     A speed-up counts as faster or slower when its interval lies on one side of 1, else the verdict is "undecided".
-    In English, as RESULTS.md is, where no language is named.
     """
-    with spoken(lang):
-        rows = []
-        for claims, unmeasured in (
-            (_acceptance, say("the claims about acceptance", "受理率についての主張")),
-            (_table1, say("the claims about Table 1", "表1についての主張")),
-            (_table2, say("the claims about Table 2", "表2についての主張")),
-        ):
-            try:
-                rows += [[*claim, say(verdict, JAPANESE[verdict])] for *claim, verdict in claims(results)]
-            except Missing as missing:
-                rows.append([unmeasured, "", "–", str(missing)])
-        head = say("claim", "主張"), say("paper", "論文"), say("this run", "この実行"), say("verdict", "判定")
-        return markdown.table(head, rows)
+    rows = []
+    for claims, unmeasured in (
+        (_acceptance, say("the claims about acceptance", "受理率についての主張")),
+        (_table1, say("the claims about Table 1", "表1についての主張")),
+        (_table2, say("the claims about Table 2", "表2についての主張")),
+    ):
+        try:
+            rows += [[*claim, say(verdict, JAPANESE[verdict])] for *claim, verdict in claims(results)]
+        except Missing as missing:
+            rows.append([unmeasured, "", "–", str(missing)])
+    head = say("claim", "主張"), say("paper", "論文"), say("this run", "この実行"), say("verdict", "判定")
+    return markdown.table(head, rows)
 
 
 def _acceptance(results: Results) -> list[list[str]]:
