@@ -18,7 +18,8 @@ _FOLDER = Path(__file__).parent / "pages"
 def part(name: str, data: dict, still: str, *shared: str) -> str:
     """A part of a page in the language spoken.
 
-    data: what the script gets; still: HTML, already escaped, that says the same at rest; shared: names of scripts and styles that it builds on. JupyterLab leaves keys to it.
+    data: what the script gets. still: HTML, already escaped, that says the same at rest. shared: names of scripts and
+    styles that it builds on. JupyterLab leaves keys to it.
     """
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     mark = hashlib.sha256(f"{name}{written}".encode()).hexdigest()[:12]
