@@ -8,6 +8,7 @@ from miniature import TINY
 
 from specdec_lib import ModelDrafter, SpeculativeDecoder, Study, language, parameters, report, tables
 from specdec_lib.measuring import rounds, speed
+from specdec_lib.measuring.plan import Pace, PlainSeconds
 from specdec_lib.profiles import PAPER
 from specdec_lib.reporting import published, round_tables, verdicts
 from specdec_lib.results import Results
@@ -197,6 +198,18 @@ def test_the_plan_says_what_sets_earlier_rows_apart(study):
     count = len(study.results.rows)
     other = Study(TINY, "cpu", seed=1, folder=study.results.folder)
     assert f"{count} rows were measured with other seed: they stay, and nothing is added to them" in other.plan()
+
+
+def test_an_estimate_counts_each_prompt_once_and_each_token(study):
+    plain = {"cached": PlainSeconds(prompt=4.0, token=0.5), "uncached": PlainSeconds(prompt=0.0, token=8.0)}
+    tasks = {task.work[0].session: task for task in study.tasks["table2"]}
+    new = tasks["cached"].max_new_tokens
+    assert Pace(plain, []).seconds([tasks["cached"]]) == 4 + new * 0.5
+    assert Pace(plain, []).seconds([tasks["uncached"]]) == new * 8
+    assert Pace(plain, []).seconds(study.tasks["speed"][:1]) > 4, "also where another library decodes"
+    assert Pace(plain, []).seconds(study.tasks["forwards"][:1]) < 0.5
+    measured = [{"experiment": "table2", "seconds": seconds} for seconds in (1.0, 3.0)]
+    assert Pace(plain, measured).seconds([tasks["cached"]] * 2) == 4
 
 
 def test_drafts_stand_by_size_whatever_was_measured_first(study, tmp_path):

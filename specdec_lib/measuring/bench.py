@@ -8,6 +8,7 @@ import torch
 from specdec_lib.decoders import AutoregressiveDecoder
 from specdec_lib.measuring.experiments import experiments_of
 from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.plan import PlainSeconds
 from specdec_lib.measuring.tasks import Failure, Task
 
 
@@ -30,13 +31,15 @@ class Bench:
         self._warm: set[tuple[str, str]] = set()
         self._given_up: dict[tuple[str, str], str] = {}
 
-    def token_seconds(self) -> dict[str, float]:
-        """Seconds a token of plain decoding, with a cache and without, from one short text."""
+    def plain_seconds(self) -> dict[str, PlainSeconds]:
+        """What plain decoding takes, with a cache and without, from one short text."""
         target, seconds = self.lab.model(self.lab.profile.target), {}
         for session in ("cached", "uncached"):
             decoder = AutoregressiveDecoder(target, session=session)
             decoder.generate(self.lab.prompts[0], max_new_tokens=1)
-            seconds[session] = decoder.generate(self.lab.prompts[0], max_new_tokens=4).seconds / 4
+            text = decoder.generate(self.lab.prompts[0], max_new_tokens=8)
+            token = (text.seconds - text.prompt_seconds) / len(text.token_ids)
+            seconds[session] = PlainSeconds(text.prompt_seconds, token)
         return seconds
 
     def outcomes(self, tasks: Sequence[Task]) -> Iterator[dict | Failure]:

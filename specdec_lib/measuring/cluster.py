@@ -13,6 +13,7 @@ from distributed import Client, Future, LocalCluster
 from specdec_lib.measuring import worker as there
 from specdec_lib.measuring.experiments import experiments_of
 from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.plan import PlainSeconds
 from specdec_lib.measuring.shift import Shift
 from specdec_lib.measuring.sources import revisions_in
 from specdec_lib.measuring.tasks import Failure, Task
@@ -74,10 +75,10 @@ class Cluster:
         """Workers that measure."""
         return max(1, len(self._fit()))
 
-    def token_seconds(self) -> dict[str, float]:
-        """Seconds a token of plain decoding by session, on one of the workers."""
+    def plain_seconds(self) -> dict[str, PlainSeconds]:
+        """What plain decoding takes by session, on one of the workers."""
         return self._client.submit(
-            there.token_seconds, self._setup, self.environment["id"], workers=self._fit(), pure=False
+            there.plain_seconds, self._setup, self.environment["id"], workers=self._fit(), pure=False
         ).result(SLOWEST_START)  # which never comes where those workers are lost
 
     def outcomes(self, tasks: Sequence[Task]) -> Iterator[dict | Failure]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from statistics import fmean
+from typing import NamedTuple
 
 from specdec_lib.measuring.tasks import Task
 
@@ -9,11 +10,18 @@ TYPICAL_TOKENS = 64  # of a summary
 BRIEF = 0.05  # seconds of what doesn't decode
 
 
-class Pace:
-    """Seconds that tasks take: the mean of their experiment's rows, or else by those of a token in plain decoding."""
+class PlainSeconds(NamedTuple):
+    """What plain decoding takes in one session."""
 
-    def __init__(self, token_seconds: Mapping[str, float], rows: Iterable[Mapping]):
-        self.token = {**token_seconds, "static": token_seconds["cached"], "auto": token_seconds["cached"]}
+    prompt: float
+    token: float
+
+
+class Pace:
+    """Seconds that tasks take: the mean of their experiment's rows, or else by those of plain decoding."""
+
+    def __init__(self, plain: Mapping[str, PlainSeconds], rows: Iterable[Mapping]):
+        self.plain = {**plain, **dict.fromkeys(("static", "auto", None), plain["cached"])}
         timed: dict[str, list[float]] = {}
         for row in rows:
             if row.get("seconds"):
@@ -24,8 +32,8 @@ class Pace:
         return sum(self.mean.get(task.experiment) or self._guess(task) for task in tasks)
 
     def _guess(self, task: Task) -> float:
-        session = getattr(task.work[0], "session", None)
-        return self.token.get(session, 0) * min(task.max_new_tokens, TYPICAL_TOKENS) or BRIEF
+        prompt, token = self.plain.get(getattr(task.work[0], "session", "none"), (0, 0))
+        return prompt + token * min(task.max_new_tokens, TYPICAL_TOKENS) or BRIEF
 
 
 def duration(seconds: float) -> str:

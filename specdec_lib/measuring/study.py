@@ -14,7 +14,7 @@ from tqdm import tqdm
 from specdec_lib import hub
 from specdec_lib.measuring.bench import Bench
 from specdec_lib.measuring.lab import Lab
-from specdec_lib.measuring.plan import Pace, duration
+from specdec_lib.measuring.plan import Pace, PlainSeconds, duration
 from specdec_lib.measuring.sources import ARTICLES, revisions_in, versions_of
 from specdec_lib.measuring.stamp import environment
 from specdec_lib.measuring.tasks import Failure, Task
@@ -161,12 +161,12 @@ class Study(Lab):
     def _pace(self) -> Pace:
         here = [row for row in self.results.rows if row["environment"] == self.environment["id"]]
         try:
-            token_seconds = self._place.token_seconds()
+            plain = self._place.plain_seconds()
         except ValueError:
             raise
         except Exception:  # it fails again, and is noted, where it is measured
-            token_seconds = {"cached": 0.0, "uncached": 0.0}
-        return Pace(token_seconds, here)
+            plain = dict.fromkeys(("cached", "uncached"), PlainSeconds(0.0, 0.0))
+        return Pace(plain, here)
 
     def _shown(self, outcomes: Iterator, name: str, count: int) -> Iterator:
         """With a bar while it lasts, which also says what is left of the whole study; a notebook keeps none of it."""

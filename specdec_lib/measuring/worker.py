@@ -12,6 +12,7 @@ import torch
 from specdec_lib.measuring.bench import Bench, DeviceLost
 from specdec_lib.measuring.devices import held
 from specdec_lib.measuring.lab import Lab
+from specdec_lib.measuring.plan import PlainSeconds
 from specdec_lib.measuring.sources import revisions_in, versions_of
 from specdec_lib.measuring.stamp import environment
 from specdec_lib.measuring.tasks import Failure, Task
@@ -51,10 +52,10 @@ def measure(setup: Setup, environment_id: str, task: Task) -> dict | Failure:
         return bench.outcome(task)
 
 
-def token_seconds(setup: Setup, environment_id: str) -> dict[str, float]:
-    """Seconds a token of plain decoding by session."""
+def plain_seconds(setup: Setup, environment_id: str) -> dict[str, PlainSeconds]:
+    """What plain decoding takes by session."""
     with _held_bench(setup, environment_id) as bench:
-        return bench.token_seconds()
+        return bench.plain_seconds()
 
 
 @contextmanager
