@@ -1,11 +1,12 @@
 """What one forward costs: each model, 1 to 8 tokens at once over a cached prompt. Gives c and v(k) their parts.
 
-Each is timed after another like it, as in plain decoding, with the processor's cache as it leaves it; `rounds` times
-forwards in a round's order.
+Each is timed after others like it, as in plain decoding, so that the processor's cache holds what it holds then;
+`rounds` times forwards in a round's order.
 """
 
 from collections.abc import Iterator
 from functools import cache
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from specdec_lib.measuring.tasks import Task
 from specdec_lib.sampling import GreedyChance
 from specdec_lib.sessions import Session, session_factory
 
-REPEATS = 15
+REPEATS, UNTIMED, LIKE = 15, 2, 5
 RECORDED = 2  # forwards alike after which one is repeated, where that is done
 
 
@@ -56,14 +57,15 @@ class Forwards:
 
     def measure(self, task: Task) -> dict:
         model, session, width = task.work
-        seconds = [_time(self._session(model, session), self.lab.prompts[0][:width]) for _ in range(2)]
+        forwarding, tokens = self._session(model, session), self.lab.prompts[0][:width]
+        seconds = [_time(forwarding, tokens) for _ in range(UNTIMED + LIKE)][UNTIMED:]
         return {
             "model": model,
             "session": session,
             "context": len(self.lab.prompts[0]),
             "width": width,
             "parameters": self.lab.model(model).parameters,
-            "seconds": seconds[-1],
+            "seconds": median(seconds),
         }
 
     def _open(self, model: str, session: str) -> "Forwarding":
