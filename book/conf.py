@@ -6,6 +6,7 @@ from pathlib import Path
 
 BOOK = Path(__file__).parent.resolve()
 sys.path.insert(0, str(BOOK))
+from pages import WORDS  # noqa: E402
 
 language = os.environ["BOOK_LANGUAGE"]
 project = {
@@ -34,6 +35,9 @@ html_title = project
 html_static_path = ["static"]
 html_extra_path = [f"_build/downloads/{language}"]
 html_css_files = ["book.css"]
+html_js_files = [
+    ("enlarge.js", {"defer": "defer"} | {f"data-{name}": WORDS[language][name] for name in ("open", "close")})
+]
 html_favicon = "static/icon.svg"
 html_show_copyright = False
 html_show_sphinx = False

@@ -15,6 +15,8 @@ WORDS = {
         "found": "Sections with “{1}”: {0}",
         "nothing": "No section has “{1}”.",
         "ask": "Write what to look for; several words must all be in the same section.",
+        "open": "Enlarge the figure",
+        "close": "Close",
     },
     "ja": {
         "language": "日本語",
@@ -27,6 +29,8 @@ WORDS = {
         "found": "「{1}」を含む節：{0} 件",
         "nothing": "「{1}」を含む節は見つかりませんでした。",
         "ask": "検索する語を入力してください。空白で区切ると、すべての語を含む節を探します。",
+        "open": "図を拡大する",
+        "close": "閉じる",
     },
 }
 THEME = {  # what Furo has in English alone

@@ -21,7 +21,7 @@ def current() -> str:
 def spoken(language: str | None) -> Iterator[str]:
     """Speak a language for a while, the current one for None."""
     before = _now
-    use(checked(language))
+    use(language)
     try:
         yield _now
     finally:

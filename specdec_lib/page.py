@@ -25,7 +25,7 @@ def part(name: str, data: dict, still: str, *shared: str) -> str:
     mark = hashlib.sha256(f"{name}{written}".encode()).hexdigest()[:12]
     safe = written.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     styles = "".join(_source(f"{each}.css") for each in ("common", *shared, name))
-    scripts = "".join(_source(f"{each}.js") for each in shared)
+    scripts = "".join(_source(f"{each}.js") for each in ("common", *shared))
     return (
         f'<div class="specdec specdec-{name}" data-specdec="{mark}" lang="{current()}" '
         f'data-lm-suppress-shortcuts="true">{still}</div>'

@@ -158,11 +158,11 @@ class Reader:
         if text is None:
             return Piece(token, str(token), look, draw)
         # Bytes that turned out to be no character have had their sign already.
-        shown = self._signs.get(token) or _visible(text.piece(token).lstrip(_BROKEN)) or PART
+        shown = self._signs.get(token) or visible(text.piece(token).lstrip(_BROKEN)) or PART
         return Piece(token, shown, look, draw)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Text that shows on one line: a sign for line breaks and blanks, an escape for what would not print."""
     if text and not text.strip(" \N{IDEOGRAPHIC SPACE}"):
         return SPACE * len(text)

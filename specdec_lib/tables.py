@@ -9,6 +9,9 @@ from specdec_lib.reporting import round_tables
 from specdec_lib.reporting.bootstrap import interval, pooled
 from specdec_lib.results import Missing, Results
 
+TIMED = {"table1_uncached": "uncached", "table1": "cached", "table1_static": "static"}
+"""Experiments that time Table 1, and the session of each."""
+
 
 def published_models() -> pd.DataFrame:
     """The paper's checkpoints: params, and their names on the hub, pretrained and fine_tuned_on_japanese_xlsum."""

@@ -49,9 +49,9 @@ def counts(generation: Generation) -> str:
             say(_count(tokens, "token"), f"{tokens}トークン"),
             say(_count(rounds, "round"), f"{rounds}ラウンド"),
             say(f"{each} tokens a round", f"1ラウンドあたり{each}トークン"),
-            say("nothing drafted", "先読みなし")
+            say("nothing drafted", "提案なし")
             if rate is None
-            else say(f"acceptance rate {rate:.1%}", f"受理率 {rate:.1%}"),
+            else say(f"acceptance rate {rate:.1%}", f"受理率 {100 * rate:.1f}％"),
         ]
     )
 
@@ -166,7 +166,7 @@ def rows(generation: Generation) -> Iterator[tuple[str, str, float, list[Piece]]
         label = str(first) if first == last else f"{first}–{last}"
         judged, accepted = sum(step.accepted + step.rejected for _, step in row), row[0][1].accepted
         fate = say(f"{accepted} of {judged} judged tokens accepted", f"判定した{judged}個のうち{accepted}個を受理")
-        fate = fate if judged else say("nothing drafted", "先読みなし")
+        fate = fate if judged else say("nothing drafted", "提案なし")
         milliseconds = 1000 * sum(step.seconds for _, step in row)
         pieces = [piece for _, step in row for piece in reader.pieces(step)]
         yield label, say(f"round {label}: {fate}", f"ラウンド{label}：{fate}"), milliseconds, pieces

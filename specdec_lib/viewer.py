@@ -64,7 +64,7 @@ class Trace:
             say(f"{rounds} for {tokens} tokens", f"{tokens}トークンに{rounds}回"),
         ]
         yield [say("forwards saved", "節約した回数"), f"{tokens - rounds}"]
-        if self.plain is None:
+        if self.plain is None or not generation.steps:
             yield [say("time", "時間"), f"{generation.seconds:.2f} s"]
             return
         ratio = self.plain.seconds / generation.seconds
@@ -116,7 +116,7 @@ def _token(piece: Piece) -> dict:
     token = {"text": piece.text, "look": piece.look, "id": piece.token}
     if piece.draw:
         numbers = {"target": piece.draw.target, "draft": piece.draw.draft, "random": piece.draw.uniform}
-        token |= {name: float(f"{value:.4g}") for name, value in (numbers | {"chance": piece.chance}).items()}
+        token |= {name: float(f"{value:.6g}") for name, value in (numbers | {"chance": piece.chance}).items()}
     return token
 
 
@@ -131,7 +131,7 @@ def _still(generation: Generation) -> str:
     text = ""
     if generation.text:
         style = "margin-top:0.9em;padding:0.1em 0 0.1em 0.8em;border-left:3px solid #8a8a8a;white-space:pre-wrap"
-        text = f'<div dir="auto" style="{style}">{escape(generation.text)}</div>'
+        text = f'<div dir="auto" lang="ja" style="{style}">{escape(generation.text)}</div>'
     return (
         f'<div style="font-weight:bold">{summary(generation)}</div>'
         f'<div style="font-size:0.85em;line-height:2">{looks}</div>'
@@ -180,9 +180,10 @@ def _words() -> dict[str, str]:
         "rejected greedily": say("not the target's favourite: rejected", "ターゲットの最有力候補と不一致：棄却"),
         "replacement greedily": say("the target's favourite, in its place", "代わりにターゲットの最有力候補"),
         "bonus": say("all accepted: one more for nothing", "すべて受理：もう1つ追加"),
-        "plain": say("nothing was drafted", "先読みなし"),
+        "plain": say("nothing was drafted", "提案なし"),
         "rule": say("random number against min(1, target / draft)", "乱数と min(1, target / draft) の比較"),
         "untraced": say("trace=True shows probabilities and random numbers.", "trace=True で確率と乱数を表示します。"),
+        "token": say("token {id}", "トークン {id}"),
         "text": say("The text so far", "ここまでの文章"),
         "beside": say("Plain decoding at the same moment", "同じ時点での通常のデコーディング"),
         "all": say("All rounds", "全ラウンド"),

@@ -97,6 +97,16 @@ def test_code_that_fails_is_told_and_not_raised(start, check, prose, japanese):
         assert len(result.message) > 20
 
 
+def test_a_division_of_nothing_by_nothing_is_called_that():
+    def divides(target, draft):
+        missing = (target - draft).clamp(min=0)
+        return missing / missing.sum()
+
+    result = sd.check("residual", divides)
+    assert not result.passed
+    assert "0 is divided by 0" in result.message
+
+
 def test_a_function_drafter_tells_its_function_the_whole_text_and_how_to_draw():
     target, seen = sd.load_model("mini-target"), []
 

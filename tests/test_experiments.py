@@ -200,6 +200,17 @@ def test_the_plan_says_what_sets_earlier_rows_apart(study):
     assert f"{count} rows were measured with other seed: they stay, and nothing is added to them" in other.plan()
 
 
+def test_the_plan_speaks_japanese_too(study):
+    with language.spoken("ja"):
+        assert study.plan().splitlines()[-1] == "  すべて測定済みです"
+        plan = Study(TINY, "cpu", seed=1, folder=study.results.folder).plan()
+    lines = plan.splitlines()
+    assert lines[0].startswith("tiny（cpu、シード 1）、測定結果の保存先：")
+    assert f"  table1：{len({task.cell for task in study.tasks['table1']})}条件 × " in plan
+    assert f"{len(study.results.rows)}行は条件（seed）が違う測定のものです" in plan
+    assert lines[-1].startswith("  所要時間：約")
+
+
 def test_an_estimate_counts_each_prompt_once_and_each_token(study):
     plain = {"cached": PlainSeconds(prompt=4.0, token=0.5), "uncached": PlainSeconds(prompt=0.0, token=8.0)}
     tasks = {task.work[0].session: task for task in study.tasks["table2"]}

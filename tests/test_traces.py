@@ -38,6 +38,11 @@ def script_of(trace):
     return trace.html().split("<script>")[-1].removesuffix("</script>")
 
 
+def test_a_text_that_has_not_begun_is_shown_beside_another(generation):
+    nothing = Generation([], [], 0.0, 0.0)
+    assert "0.00 s" in Trace(nothing, plain=generation).html()
+
+
 def data_of(trace):
     """What the script of a page gets."""
     return json.loads(re.search(r"const data = (\{.*\}); for", script_of(trace))[1])

@@ -256,9 +256,9 @@ def _listed(rates: Iterable[float]) -> str:
 
 
 CHECKS = {
-    "published law": published_law,
-    "best k": best_k,
-    "needed alpha": needed_alpha,
-    "causal mask": causal_mask,
-    "two rates": two_rates,
+    "published_law": published_law,
+    "best_k": best_k,
+    "needed_alpha": needed_alpha,
+    "causal_mask": causal_mask,
+    "two_rates": two_rates,
 }

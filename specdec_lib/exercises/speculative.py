@@ -112,7 +112,7 @@ def residual(answer) -> str:
         got = _answered(answer, pair)
         expected = residual_distribution(*pair.tensors)
         expect(
-            pair.alpha < 1 or not got.isnan().any(),
+            pair.target != pair.draft or not got.isnan().any(),
             f"For {pair} you return {_shown(got)}: nothing is missing, so 0 is divided by 0. No rejection is possible "
             "there, but rounding can lead to it: return the target.",
             f"{pair}で {_shown(got)} が返りました。足りない分がないので、0 を 0 で割っています。"
@@ -122,7 +122,7 @@ def residual(answer) -> str:
             bool((got >= 0).all()),
             f"For {pair} you return {_shown(got)}, but probabilities are at least 0. A word that the draft likes "
             "better has had its share already: nothing of it is missing.",
-            f"{pair}で {_shown(got)} が返りましたが、確率は 0 以上です。ドラフトモデルの確率の方が高い語は、"
+            f"{pair}で {_shown(got)} が返りましたが、確率は 0 以上です。ドラフトモデルの確率のほうが高い語は、"
             "受理の段階で取り分をもう得ています。足りない分は 0 です。",
         )
         expect(
@@ -165,7 +165,7 @@ CERTAIN = Pair(
     (0.25, 0.25, 0.5),
     (0.0, 1.0, 0.0),
 )
-BETTER = Pair("a word that the target likes better", "ターゲットモデルの確率の方が高い語", (0.4, 0.6), (0.2, 0.8))
+BETTER = Pair("a word that the target likes better", "ターゲットモデルの確率のほうが高い語", (0.4, 0.6), (0.2, 0.8))
 EQUAL = Pair("a word that both like equally", "両者の確率が等しい語", (0.25, 0.75), (0.25, 0.75))
 NEVER = Pair("a word that the target never writes", "ターゲットモデルが決して書かない語", (0.0, 1.0), (0.5, 0.5))
 JUDGEMENTS = (

@@ -17,7 +17,6 @@ from specdec_lib.results import Results
 
 MAX_K, DEAREST = 12, 0.8  # the largest n_lookahead and c that are shown
 LEVELS = (1, 1.25, 1.5, 2, 3, 4, 6)
-TIMED = ("table1_uncached", "table1", "table1_static")
 
 
 def speedup(results: Results) -> Explorable:
@@ -29,7 +28,7 @@ def speedup(results: Results) -> Explorable:
     decoding alone, and v = 1. `Missing` where Table 1 or the rounds were not measured.
     """
     alphas, costs = acceptance_rates(results), round_tables.rounds(results)
-    timed = [tables.table1(results, name) for name in TIMED if results.has(name)] or [tables.table1(results)]
+    timed = [tables.table1(results, name) for name in tables.TIMED if results.has(name)] or [tables.table1(results)]
     sessions = [each for table in timed if (each := _session(table, alphas, costs))["points"]]
     tables.some(pd.DataFrame(sessions), "rounds")
     paper = [
@@ -75,7 +74,7 @@ def _view(sessions: list[dict], paper: list[dict]) -> View:
         "measured": say("v(k) as measured in this session", "v(k) はこのセッションの実測値"),
         "as_measured": say("as measured", "実測値"),
         "map": say("Best speed-up over k, by α and c", "k を最良に選んだときの速度向上率（α と c ごと）"),
-        "curve": say("Speed-up over k, at this α and c", "この α と c での、k ごとの速度向上"),
+        "curve": say("Speed-up over k, at this α and c", "この α と c での、k ごとの速度向上率"),
         "alpha_axis": say("acceptance rate α", "受理率 α"),
         "c_axis": say("c, price of a draft token", "c（ドラフトモデルの1トークンのコスト）"),
         "k_axis": say("tokens drafted a round, k", "先読み数 k"),
@@ -84,13 +83,13 @@ def _view(sessions: list[dict], paper: list[dict]) -> View:
         "plain": say("plain", "通常"),
         "frozen": say("frozen context: (1 + α) / (1 + k c)", "文脈を固定した場合：(1 + α) / (1 + k c)"),
         "said": say(
-            "With k = {k} a round adds {tokens} tokens on average and takes as long as {cost} plain tokens: {times}.",
-            "k = {k} では、1ラウンドに平均 {tokens} トークン増え、通常の {cost} トークン分の時間です：{times}。",
+            "With k = {k} a round adds {tokens} tokens on average and takes as long as {cost} plain tokens: ×{times}.",
+            "k = {k} では、1ラウンドに平均 {tokens} トークン増え、通常の {cost} トークン分の時間です：{times}倍。",
         ),
-        "wins": say("The best k is {k}: {times}.", "最良の k は {k} で、{times} です。"),
+        "wins": say("The best k is {k}: ×{times}.", "最良の k は {k} で、{times}倍です。"),
         "loses": say(
-            "No k pays: the best, k = {k}, gives {times}, slower than plain decoding.",
-            "どの k でも速くなりません。最良の k = {k} でも {times} で、通常のデコーディングより遅くなります。",
+            "No k pays: the best, k = {k}, gives ×{times}, slower than plain decoding.",
+            "どの k でも速くなりません。最良の k = {k} でも{times}倍で、通常のデコーディングより遅くなります。",
         ),
         "found": say(
             "Diamonds in the curve: what was measured, without the prompt.",
@@ -135,12 +134,12 @@ def _told(point: dict, where: str, v: Sequence[float]) -> str:
     alpha, c = point["alpha"], point["c"]
     k = theory.best_lookahead(alpha, c, v=v.__getitem__, max_k=MAX_K)
     best = theory.speedup(alpha, k, c, v=v[k])
-    measured = [(f"×{value:.2f}", f"k = {k}") for k, value in point["measured"]]
+    measured = [(f"{value:.2f}", f"k = {k}") for k, value in point["measured"]]
     return say(
         f"{point['name']} ({where}), α = {alpha:.2f}, c = {c:.3f}: measured "
-        f"{', '.join(f'{value} ({at})' for value, at in measured)}; the formula's best is ×{best:.2f} (k = {k}).",
+        f"{', '.join(f'×{value} ({at})' for value, at in measured)}; the formula's best is ×{best:.2f} (k = {k}).",
         f"{point['name']}（{where}）、α = {alpha:.2f}、c = {c:.3f}：実測は "
-        f"{'、'.join(f'{value}（{at}）' for value, at in measured)}、式による最良は ×{best:.2f}（k = {k}）です。",
+        f"{'、'.join(f'{value}倍（{at}）' for value, at in measured)}、式による最良は{best:.2f}倍（k = {k}）です。",
     )
 
 

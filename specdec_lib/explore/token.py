@@ -7,6 +7,7 @@ from specdec_lib.explore.explorable import Explorable, View
 from specdec_lib.explore.panel import TARGET, Panel
 from specdec_lib.explore.values import short
 from specdec_lib.language import say
+from specdec_lib.pieces import visible
 
 REPLACED, REJECTED = "#b39ddb", "#d0573a"
 
@@ -23,7 +24,7 @@ def token(target: Sequence[float], draft: Sequence[float], words: Sequence[str])
             f"there are {len(words)} words, {len(target)} and {len(draft)} weights."
         )
     given = _distribution(target, "target"), _distribution(draft, "draft")
-    return Explorable("token", partial(_view, [_visible(word) for word in words], *given))
+    return Explorable("token", partial(_view, [visible(word) for word in words], *given))
 
 
 def _distribution(weights: Sequence[float], whose: str) -> list[float]:
@@ -31,10 +32,6 @@ def _distribution(weights: Sequence[float], whose: str) -> list[float]:
     if not 0 < total < float("inf") or min(weights) < 0:
         raise ValueError(f"The weights of the {whose} must be at least 0 and not all 0, not {list(weights)}.")
     return [short(weight / total) for weight in weights]
-
-
-def _visible(word: str) -> str:
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in word)
 
 
 def _view(words: list[str], target: list[float], draft: list[float]) -> View:

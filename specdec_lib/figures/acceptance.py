@@ -52,15 +52,15 @@ def _falling(ours: pd.DataFrame, published: pd.DataFrame) -> str:
         return say(
             f"At k = {first} a drafted token is accepted with a rate of {a:.2f} here, in the paper with {p:.2f} at "
             "k = 1.",
-            f"k={first} での平均受理率は、この実行では{a:.2f}、論文では（k=1で）{p:.2f}です。",
+            f"k = {first} での平均受理率は、この実行では{a:.2f}、論文では（k = 1 で）{p:.2f}です。",
         )
     due = a - theory.acceptance(a, 2, context="frozen")
     if a - b > due / 2:
         return say(
             f"Acceptance falls with n_lookahead, here from {a:.2f} (k = {first}) to {b:.2f} (k = {last}) on average, "
             f"in the paper from {p:.2f} to {q:.2f}.",
-            f"先読み数を増やすと受理率は下がります。平均して、この実行では{a:.2f}（k={first}）から{b:.2f}（"
-            f"k={last}）へ、論文では{p:.2f}から{q:.2f}へ下がります。",
+            f"先読み数を増やすと受理率は下がります。平均して、この実行では{a:.2f}（k = {first}）から{b:.2f}（"
+            f"k = {last}）へ、論文では{p:.2f}から{q:.2f}へ下がります。",
         )
     costs = (
         say("costs little acceptance", "あまり下がりません")
@@ -70,7 +70,7 @@ def _falling(ours: pd.DataFrame, published: pd.DataFrame) -> str:
     return say(
         f"Looking further ahead {costs} here ({a:.2f} at k = {first}, {b:.2f} at k = {last} on "
         f"average); in the published table it falls from {p:.2f} to {q:.2f}.",
-        f"この実行では、先読み数を増やしても受理率は{costs}（平均でk={first}のとき{a:.2f}、k={last}のとき{b:.2f}）。"
+        f"この実行では、先読み数を増やしても受理率は{costs}（平均で k = {first} のとき{a:.2f}、k = {last} のとき{b:.2f}）。"
         f"論文の表では{p:.2f}から{q:.2f}へ下がります。",
     )
 
@@ -95,7 +95,7 @@ def acceptance_by_size(results: Results) -> Picture:
             figure.label_end(axes, first["size"], first["mean_acceptance"], short(first["draft"]), look.colour, side=-1)
     highest = max(table["mean_acceptance"].max() for _, table, _ in series)
     axes.set(ylim=(0, min(1.05, 1.2 * highest)), xlabel=relative_size())
-    axes.set_ylabel(say("acceptance rate at k = 1, mean over articles", "k=1での受理率（記事ごとの平均）"))
+    axes.set_ylabel(say("acceptance rate at k = 1, mean over articles", "k = 1 での受理率（記事ごとの平均）"))
     axes.set_xlim(left=0.65 * axes.get_xlim()[0])
     label_shares(axes.xaxis)
     return figure.say_it(

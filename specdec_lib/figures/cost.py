@@ -60,7 +60,7 @@ def _cheap(table: pd.DataFrame) -> str:
     """Whether the smallest draft costs more than its size."""
     smallest = table[table["model"] == table["model"].iloc[0]]
     size, cost = smallest["size"].iloc[0], smallest["c"]
-    share = span(cost, ".1%")
+    share = in_percent(span(100 * cost, ".1f"))
     if (cost > 1.1 * size).all():
         return say(
             f"The smallest draft takes more time than its size: with {percent(size)} of the target's parameters, "

@@ -29,7 +29,7 @@ def published_laws(results: Results | None = None) -> Picture:
         left.plot(law, seen, color=look.colour, marker=look.marker, linestyle="", markersize=7)
         figure.label_end(left, law.iloc[0], seen.iloc[0], draft, look.colour)
     left.set(
-        title=say("acceptance, k = 3, 5, 7", "受理率（k=3、5、7）"), xlabel=say("law: α / (1 + α)", "法則：α / (1 + α)")
+        title=say("acceptance, k = 3, 5, 7", "受理率（k = 3、5、7）"), xlabel=say("law: α / (1 + α)", "法則：α / (1 + α)")
     )
     left.set_ylabel(say("published", "論文の値"))
     _diagonal(right, rows["frozen_speed_up"], rows["speed_up"])
@@ -45,23 +45,23 @@ def published_laws(results: Results | None = None) -> Picture:
         va="top",
         transform=right.transAxes,
     )
-    right.text(0.97, 0.05, say("growing context", "通常の文脈"), color=MUTED, ha="right", transform=right.transAxes)
-    right.set(title=say("speed-up, all rows", "速度向上（全行）"), xlabel=say("law", "法則"))
+    right.text(0.97, 0.05, say("growing context", "伸びる文脈"), color=MUTED, ha="right", transform=right.transAxes)
+    right.set(title=say("speed-up, all rows", "速度向上率（全行）"), xlabel=say("law", "法則"))
     acceptance = (later["mean_acceptance_rate"] - later["frozen_acceptance"]).abs().max()
     speed = rows["error"].abs().max()
     return figure.say_it(
         say(
             f"The published table follows the laws of a draft that does not read what it drafts: acceptance within "
-            f"{acceptance:.3f}, all {len(rows)} speed-ups within {speed:.1%}.",
-            "論文の表は、自分が先読みしたトークンを読まないドラフトモデルの法則に従います。受理率の差は"
-            f"{acceptance:.3f}以内、{len(rows)}個の速度向上の差は{speed:.1%}以内です。",
+            f"{acceptance:.3f}, all {len(rows)} speed-ups within {percent(speed)}.",
+            "論文の表は、自分が提案したトークンを読まないドラフトモデルの法則に従います。受理率の差は"
+            f"{acceptance:.3f}以内、{len(rows)}個の速度向上率の差は{percent(speed)}以内です。",
         ),
         say(
             "Left: published acceptance at k = 3, 5 and 7 (three points in one place) against α / (1 + α), by draft. "
             "Right: every published speed-up against (1 + α) / (1 + kc), and, in grey, against what a growing context "
             "would give. On the dotted lines both are equal; nothing is fitted.",
-            "左は、k=3、5、7での論文の受理率（3点が重なります）を α / (1 + α) に対してドラフトモデルごとに示します。"
-            "右は、論文のすべての速度向上を (1 + α) / (1 + kc) に対して、灰色で通常の文脈の予測に対して示します。"
+            "左は、k = 3、5、7 での論文の受理率（3点が重なります）を α / (1 + α) に対してドラフトモデルごとに示します。"
+            "右は、論文のすべての速度向上率を (1 + α) / (1 + kc) に対して、灰色で伸びる文脈の予測に対して示します。"
             "点線上では両者が等しく、当てはめはしていません。",
         ),
     )
@@ -91,20 +91,16 @@ def frozen_context(results: Results) -> Picture:
         axes.axhline(cells["law"].iloc[0], **LAW)
     panels[0].set(ylim=(0, 1.15 * table[["growing_high", "alpha"]].max().max()))
     panels[0].set_xticks(sorted({1, *table["n_lookahead"]}))
-    names = (say("growing context", "通常の文脈"), say("frozen context", "固定文脈"))
-    lines = (
-        {"color": look.colour, "marker": look.marker, "linestyle": look.dash, "markerfacecolor": face}
-        for look, face in ((GROWING, GROWING.colour), (FROZEN, "white"))
-    )
-    key(panels[-1], [*zip(names, lines, strict=True), (say("law: α / (1 + α)", "法則：α / (1 + α)"), LAW)])
+    names = (say("growing context", "伸びる文脈"), say("frozen context", "固定文脈"))
+    key(panels[-1], [*zip(names, (GROWING.line, FROZEN.line), strict=True), (say("law: α / (1 + α)", "法則：α / (1 + α)"), LAW)])
     figure.name_axes(lookahead(), say("acceptance rate, pooled", "受理率（全トークン）"))
     return figure.say_it(
         _follows(table),
         say(
             "One panel a draft: pooled acceptance rate against n_lookahead with a growing and with a frozen context, "
             "95% bootstrap intervals over articles; dotted, α / (1 + α) from the acceptance α at k = 1.",
-            "ドラフトモデルごとのパネルに、通常の文脈と固定文脈での受理率（全トークン）を先読み数に対して示します（"
-            "記事を単位とする95％ブートストラップ区間）。点線は、k=1での受理率 α から求めた α / (1 + α) です。",
+            "ドラフトモデルごとのパネルに、伸びる文脈と固定文脈での受理率（全トークン）を先読み数に対して示します（"
+            "記事を単位とする95％ブートストラップ区間）。点線は、k = 1 での受理率 α から求めた α / (1 + α) です。",
         ),
     )
 
@@ -119,11 +115,11 @@ def _follows(table: pd.DataFrame) -> str:
             f"Freezing the draft's context makes our acceptance fall as published: from {alpha:.2f} to {frozen:.2f}, "
             f"pooled, within {apart:.3f} of the law (growing context: {growing:.2f}).",
             f"ドラフトモデルの文脈を固定すると、受理率は論文と同じように{alpha:.2f}から{frozen:.2f}（全トークン）"
-            f"へ下がります（法則との差は{apart:.3f}以内、通常の文脈では{growing:.2f}）。",
+            f"へ下がります（法則との差は{apart:.3f}以内、伸びる文脈では{growing:.2f}）。",
         )
     return say(
         f"Beyond k = 1 our acceptance goes from {alpha:.2f} to {frozen:.2f} with a frozen and to {growing:.2f} with a "
         f"growing context; it misses the law by up to {apart:.3f}.",
-        f"k=1より先の受理率は平均{alpha:.2f}から、固定文脈では{frozen:.2f}、通常の文脈では{growing:.2f}になります（"
+        f"k = 1 より先の受理率は平均{alpha:.2f}から、固定文脈では{frozen:.2f}、伸びる文脈では{growing:.2f}になります（"
         f"法則との差は最大{apart:.3f}）。",
     )

@@ -57,8 +57,8 @@ def speed(results: Results) -> Picture:
             "Milliseconds a token, the prompt's forward included, of the fastest way of each kind (plain, draft model, "
             "lookup, lookup before a draft model) of every library, fastest first; medians with 95% bootstrap "
             "intervals over articles.",
-            "各ライブラリの方式の種類（通常、ドラフトモデル、プロンプト・ルックアップ、ルックアップ、"
-            "次にドラフトモデル）ごとに最も速い設定の、1トークンあたりのミリ秒（プロンプトの計算を含む）"
+            "各ライブラリの方式の種類（通常、ドラフトモデル、プロンプト・ルックアップ、ルックアップ優先）"
+            "ごとに最も速い設定の、1トークンあたりのミリ秒（プロンプトの計算を含む）"
             "を速い順に示します。中央値と記事を単位とする95％ブートストラップ区間です。",
         ),
     )
@@ -81,7 +81,7 @@ def _way(row: tuple | pd.Series) -> str:
     draft = "" if row.draft is None or pd.isna(row.draft) else short(row.draft)
     ahead = [] if row.n_lookahead is None or pd.isna(row.n_lookahead) else [f"k = {row.n_lookahead}"]
     if row.method == "lookup first":
-        return _listed([say(f"lookup, then {draft}", f"ルックアップ、次に{draft}"), *ahead])
+        return _listed([say(f"lookup, then {draft}", f"ルックアップ優先＋{draft}"), *ahead])
     words = {
         "plain": say("plain", "通常"),
         "speculative": draft,
@@ -172,14 +172,14 @@ def real_model(results: Results) -> Picture:
     axes.spines["left"].set_visible(False)
     axes.grid(axis="y", visible=False)
     reference(axes, x=1)
-    axes.set(xlim=(0, None), xlabel=say("speed-up over plain decoding", "通常のデコーディングに対する速度向上"))
+    axes.set(xlim=(0, None), xlabel=say("speed-up over plain decoding", "通常のデコーディングに対する速度向上率"))
     return figure.say_it(
         _best_way(table, results),
         say(
             "Speed-up of every way of decoding over plain decoding of the same session, the prompt's forward included, "
             "grouped by kind and sorted; medians with 95% bootstrap intervals over articles; the best of each kind is "
             "filled. The dotted line at 1 is plain decoding.",
-            "各方式の、同じセッションの通常のデコーディングに対する速度向上（プロンプトの計算を含む）を、"
+            "各方式の、同じセッションの通常のデコーディングに対する速度向上率（プロンプトの計算を含む）を、"
             "種類ごとに並べて示します。中央値と記事を単位とする95％ブートストラップ区間で、"
             "塗りつぶしが種類ごとの最良、1の点線が通常のデコーディングです。",
         ),
@@ -197,7 +197,7 @@ KINDS = {
 
 def _kind_name(library: str, drafter: str) -> str:
     drafter = {
-        "lookup first": say("lookup, then a draft model", "ルックアップ、次にドラフトモデル"),
+        "lookup first": say("lookup, then a draft model", "ルックアップ優先＋ドラフトモデル"),
         "lookup": say("prompt lookup", "プロンプト・ルックアップ"),
         "model": say("draft model", "ドラフトモデル"),
     }[drafter]

@@ -121,7 +121,7 @@ def accepted_counts(results: Results) -> Picture:
         axes.bar(shares["accepted"], shares["share"], 0.75, color=colour, alpha=0.75)
         axes.vlines(shares["accepted"], shares["share_low"], shares["share_high"], color=INK, linewidth=1)
         axes.plot(shares["accepted"], shares["independent"], **DIAMOND)
-        axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        axes.yaxis.set_major_formatter(lambda share, _: in_percent(f"{100 * share:.0f}"))
     panels[0].set_xticks(range(int(k) + 1) if k < 12 else [0, int(k)])
     key(
         panels[-1],
@@ -166,7 +166,7 @@ def _kept(table: pd.DataFrame, rounds: pd.DataFrame, k: int) -> str:
     if k == 1:
         return say(
             f"{percent(every)} of rounds keep their one drafted token.",
-            f"ラウンドの{percent(every)}で、ドラフトした1トークンが受理されます。",
+            f"ラウンドの{percent(every)}で、提案した1トークンが受理されます。",
         )
     numbers = say(
         f"{percent(few)} of rounds keep at most one of {k} drafted tokens; {percent(every)} keep all",

@@ -35,12 +35,12 @@ def overlap(target: Sequence[float], draft: Sequence[float], tokens: Sequence[st
     return figure.say_it(
         say(
             f"A drafted token is accepted as often as the distributions overlap: α = {shared.sum():.2f}.",
-            f"ドラフトされたトークンは、2つの分布が重なる割合だけ受理されます：α = {shared.sum():.2f}。",
+            f"提案されたトークンは、2つの分布が重なる割合だけ受理されます：α = {shared.sum():.2f}。",
         ),
         say(
             f"Probabilities of {', '.join(tokens)} by target and draft, side by side; hatched, the smaller of both, "
             "which add up to the acceptance rate.",
-            f"{'、'.join(tokens)}の確率をターゲットモデルとドラフトモデルで並べています。斜線は小さい方の値で、その合"
+            f"{'、'.join(tokens)}の確率をターゲットモデルとドラフトモデルで並べています。斜線は小さいほうの値で、その合"
             "計が受理率です。",
         ),
     )

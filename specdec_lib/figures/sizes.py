@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axis import Axis
 
 from specdec_lib.figures.style import log_ticks
+from specdec_lib.figures.words import in_percent
 from specdec_lib.language import say
 from specdec_lib.tables import published_models, published_table1
 
@@ -13,7 +14,7 @@ SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 def label_shares(axis: Axis) -> None:
     """Percent on a logarithmic axis of sizes or times over the target's."""
-    log_ticks(axis, SHARES, lambda share: f"{100 * share:g}%")
+    log_ticks(axis, SHARES, lambda share: in_percent(f"{100 * share:g}"))
 
 
 def relative_size() -> str:

@@ -13,7 +13,6 @@ from specdec_lib.figures.words import lookahead, session_name, short, times
 from specdec_lib.language import say
 from specdec_lib.results import Missing, Results
 
-TIMED = ("table1_uncached", "table1", "table1_static")
 
 FROZEN = Look(RED, "s", "--")
 
@@ -52,7 +51,7 @@ def speedup_by_lookahead(results: Results) -> Picture:
     panels[0].set_xticks(sorted(set(measured["n_lookahead"]) | set(frozen["n_lookahead"])))
     panels[0].set_ylim(0, None)
     key(panels[-1], _key(measured, frozen, predicted, twins))
-    figure.name_axes(lookahead(), say("speed-up", "速度向上"))
+    figure.name_axes(lookahead(), say("speed-up", "速度向上率"))
     return figure.say_it(
         _best(measured),
         say(
@@ -60,7 +59,7 @@ def speedup_by_lookahead(results: Results) -> Picture:
             "with a frozen context, with 95% bootstrap intervals over articles; dotted, what the two laws predict "
             "without a cache; crosses, the published values of the paper's draft of the same size or the nearest c. "
             "1 is plain decoding.",
-            "ドラフトモデルごとのパネルに、先読み数 k に対する速度向上を示します。各セッションと固定文脈での実測値（"
+            "ドラフトモデルごとのパネルに、先読み数 k に対する速度向上率を示します。各セッションと固定文脈での実測値（"
             "記事を単位とする95％ブートストラップ区間）、点線はキャッシュなしでの2つの法則の予測、×印は同じ大きさ、"
             "または c が最も近い論文のドラフトモデルの値です。1が通常のデコーディングです。",
         ),
@@ -69,7 +68,7 @@ def speedup_by_lookahead(results: Results) -> Picture:
 
 def _measured(results: Results) -> pd.DataFrame:
     """The cells of Table 1 in each session that was measured."""
-    found = [tables.speedups(results, name) for name in TIMED if results.has(name)]
+    found = [tables.speedups(results, name) for name in tables.TIMED if results.has(name)]
     return tables.some(_drafted(pd.concat(found), results) if found else pd.DataFrame(), "Table 1")
 
 
@@ -129,17 +128,12 @@ def _key(measured: pd.DataFrame, frozen: pd.DataFrame, predicted: dict, twins: d
     for session in dict.fromkeys(measured["session"]):
         yield session_name(session), _line(session_look(session))
     if len(frozen):
-        yield say("frozen, no cache", "固定文脈、キャッシュなし"), _line(FROZEN)
+        yield say("frozen, no cache", "固定文脈、キャッシュなし"), FROZEN.line
     if predicted:
-        yield say("law, growing", "法則（通常の文脈）"), _LAWS["growing"]
+        yield say("law, growing", "法則（伸びる文脈）"), _LAWS["growing"]
         yield say("law, frozen", "法則（固定文脈）"), _LAWS["frozen"]
     if twins:
         yield say("the paper", "論文"), PAPERS
-
-
-def _line(look: Look) -> dict:
-    face = "white" if look.dash != "-" else look.colour
-    return {"color": look.colour, "marker": look.marker, "linestyle": look.dash, "markerfacecolor": face}
 
 
 def _best(measured: pd.DataFrame) -> str:
@@ -176,7 +170,7 @@ def _best(measured: pd.DataFrame) -> str:
         those = say("every draft", "どのドラフトモデルでも")
     return best_words + say(
         f"; from k = {first} to k = {last} the median falls for {those} there.",
-        f"。k={first}からk={last}にすると、{those}中央値が下がります。",
+        f"。k = {first} から k = {last} にすると、{those}中央値が下がります。",
     )
 
 
@@ -201,7 +195,7 @@ def theory_against_measurement(results: Results) -> Picture:
             axes.plot(rows["predicted"].iloc[0], rows["decode_speed_up"].iloc[0], color=drafts[draft].colour, **RING)
         axes.set(title=session_name(session), xlabel=say("predicted: E(α, k) / (v + kc)", "予測：E(α, k) / (v + kc)"))
     figure.axes[0].set_ylabel(say("measured, without the prompt", "実測（プロンプトを除く）"))
-    handles = [Line2D([], [], **_line(look)) for look in drafts.values()] + [Line2D([], [], color=INK, **RING)]
+    handles = [Line2D([], [], **look.line) for look in drafts.values()] + [Line2D([], [], color=INK, **RING)]
     smallest = say(f"k = {every['n_lookahead'].min()}", f"k={every['n_lookahead'].min()}")
     figure.legend(handles, [*map(short, drafts), smallest], loc="outside lower left", ncols=5)
     return figure.say_it(
@@ -210,7 +204,7 @@ def theory_against_measurement(results: Results) -> Picture:
             "Measured speed-up without the prompt against what Leviathan et al.'s formula predicts from acceptance and "
             "costs, one panel a session, one line a draft over n_lookahead, its smallest ringed; 95% bootstrap "
             "intervals over articles. On the dotted line both are equal.",
-            "プロンプトを除いた実測の速度向上を、受理率とコストから Leviathan らの式で求めた予測に対して示します。"
+            "プロンプトを除いた実測の速度向上率を、受理率とコストから Leviathan らの式で求めた予測に対して示します。"
             "パネルはセッション、線はドラフトモデルごとに先読み数を結んだもので、丸囲みが最小の先読み数です。"
             "区間は記事を単位とする95％ブートストラップ区間、点線上では両者が等しくなります。",
         ),
@@ -223,16 +217,17 @@ def _reached(table: pd.DataFrame) -> str:
     middle, error = ratio.median(), (ratio - 1).abs().median()
     if 0.95 <= middle <= 1.05:
         return say(
-            f"Acceptance and costs predict the speed-up: half of all {len(table)} cells lie within {error:.0%} of the "
+            f"Acceptance and costs predict the speed-up: half of all {len(table)} cells lie within {percent(error)} of the "
             "formula.",
-            f"速度向上は受理率とコストから予測できます。{len(table)}通りの半分は、式との差が{error:.0%}以内です。",
+            f"速度向上率は受理率とコストから予測できます。{len(table)}通りの半分は、"
+            f"式との差が{percent(error)}以内です。",
         )
     if middle < 1:
         return say(
-            f"Measured speed-ups stay below what acceptance and costs predict, in the median by {1 - middle:.0%}.",
-            f"実測の速度向上は、受理率とコストからの予測を下回ります（中央値で{1 - middle:.0%}）。",
+            f"Measured speed-ups stay below what acceptance and costs predict, in the median by {percent(1 - middle)}.",
+            f"実測の速度向上率は、受理率とコストからの予測を下回ります（中央値で{percent(1 - middle)}）。",
         )
     return say(
-        f"Measured speed-ups exceed what acceptance and costs predict, in the median by {middle - 1:.0%}.",
-        f"実測の速度向上は、受理率とコストからの予測を上回ります（中央値で{middle - 1:.0%}）。",
+        f"Measured speed-ups exceed what acceptance and costs predict, in the median by {percent(middle - 1)}.",
+        f"実測の速度向上率は、受理率とコストからの予測を上回ります（中央値で{percent(middle - 1)}）。",
     )

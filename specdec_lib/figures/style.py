@@ -86,6 +86,12 @@ class Look:
     marker: str
     dash: str = "-"
 
+    @property
+    def line(self) -> dict:
+        """What a line with its markers is drawn by."""
+        face = "white" if self.dash != "-" else self.colour
+        return {"color": self.colour, "marker": self.marker, "linestyle": self.dash, "markerfacecolor": face}
+
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
     """A look for each of a family's models, from small to large: dark to light, and each with a marker of its own."""

@@ -65,7 +65,7 @@ def combinations(results: Results) -> Picture:
     axes.set(yticks=list(lines.values()), yticklabels=[_combination(switches) for switches in lines], ylim=(7.6, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(say("speed-up over the first line", "1行目に対する速度向上"))
+    axes.set_xlabel(say("speed-up over the first line", "1行目に対する速度向上率"))
     log_ticks(axes.xaxis, (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 20, 50, 100), lambda place: f"{place:g}")
     return figure.say_it(
         _adds(ours, published),
@@ -73,7 +73,7 @@ def combinations(results: Results) -> Picture:
             "The eight combinations of speculative decoding, KV-cache and SDPA (BetterTransformer in the paper), "
             "speed-up on a logarithmic axis: this run with 95% bootstrap intervals over articles, and the published "
             "values, of which the last is of a run whose text is not the target's.",
-            "投機的デコーディング、KVキャッシュ、SDPA（論文ではBetterTransformer）の8つの組み合わせの速度向上（"
+            "投機的デコーディング、KVキャッシュ、SDPA（論文ではBetterTransformer）の8つの組み合わせの速度向上率（"
             "対数軸）です。この実行には記事を単位とする95％ブートストラップ区間を付け、論文の値を並べています。"
             "論文の最後の値は、出力がターゲットモデルのものではない実行の値です。",
         ),
@@ -91,7 +91,7 @@ def _adds(ours: pd.DataFrame, published: pd.DataFrame) -> str:
     if with_both not in ours.index or cache not in ours.index:
         return say(
             "Speculative decoding, KV-cache and SDPA, alone and together.",
-            "投機的デコーディング、KVキャッシュ、SDPAの単独と組み合わせの速度向上です。",
+            "投機的デコーディング、KVキャッシュ、SDPAの単独と組み合わせの速度向上率です。",
         )
     both, alone = ours.loc[with_both], ours.loc[cache]
     numbers = say(

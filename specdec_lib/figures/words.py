@@ -37,7 +37,11 @@ def times(value: float) -> str:
 
 def percent(share: float) -> str:
     """A share as "61%", below 10 % with a digit more."""
-    return f"{share:.0%}" if share >= 0.0995 or share == 0 else f"{share:.1%}"
+    return in_percent(f"{100 * share:.0f}" if share >= 0.0995 or share == 0 else f"{100 * share:.1f}")
+
+
+def in_percent(number: str) -> str:
+    return number + say("%", "％")
 
 
 def span(values: Iterable[float], form: str = ".2f") -> str:

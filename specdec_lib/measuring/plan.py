@@ -1,9 +1,10 @@
 """What a study has to measure, and about how long it takes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from specdec_lib.language import say
 from specdec_lib.measuring.tasks import Task
 
 TYPICAL_TOKENS = 64  # of a summary
@@ -36,9 +37,25 @@ class Pace:
         return prompt + token * min(task.max_new_tokens, TYPICAL_TOKENS) or BRIEF
 
 
+def extent(name: str, tasks: Sequence[Task], missing: int) -> str:
+    """How much there is of an experiment."""
+    cells, prompts = (len({getattr(task, of) for task in tasks}) for of in ("cell", "prompt"))
+    return say(
+        f"{name}: {cells} cells x {prompts} prompts, {len(tasks)} rows, {missing} to run",
+        f"{name}：{cells}条件 × {prompts}プロンプト、計{len(tasks)}行、未測定{missing}行",
+    )
+
+
+def estimate(seconds: float, devices: int) -> str:
+    """About how long it takes on so many devices."""
+    on = say(f" on {devices} devices", f"（デバイス{devices}台）") if devices > 1 else ""
+    return say("about ", "所要時間：約") + duration(seconds) + on
+
+
 def duration(seconds: float) -> str:
-    """A length of time in words, to two figures at most."""
-    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+    """A length of time in words, to three figures at most."""
+    units = (say(" days", "日"), 86_400, 1), (say(" h", "時間"), 3600, 1), (say(" min", "分"), 60, 0)
+    for unit, size, digits in units:
         if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}" if unit != "min" else f"{seconds / size:.0f} {unit}"
-    return f"{max(1, round(seconds))} s"
+            return f"{seconds / size:.{digits}f}{unit}"
+    return f"{max(1, round(seconds))}" + say(" s", "秒")

@@ -12,9 +12,10 @@ import torch
 from tqdm import tqdm
 
 from specdec_lib import hub
+from specdec_lib.language import say
 from specdec_lib.measuring.bench import Bench
 from specdec_lib.measuring.lab import Lab
-from specdec_lib.measuring.plan import Pace, PlainSeconds, duration
+from specdec_lib.measuring.plan import Pace, PlainSeconds, duration, estimate, extent
 from specdec_lib.measuring.sources import ARTICLES, revisions_in, versions_of
 from specdec_lib.measuring.stamp import environment
 from specdec_lib.measuring.tasks import Failure, Task
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Study(Lab):
     """A profile on a device, with the results of its experiments.
 
-    profile: "mini", "quick", "paper", "replica" or a Profile of one's own. device: "auto", "cpu" or "cuda". seed: of
+    profile: "mini", "quick", "paper", "replica", "gemma" or a Profile of one's own. device: "auto", "cpu" or "cuda". seed: of
     every generation. articles, repeats: fewer of them (`Profile.limited`). cluster: "local" or the address of a Dask
     scheduler, to measure there instead of here. pickled: models, by name and apart by spaces, whose weights may be
     pickled. source: a local copy of the articles (`xlsum.load`) in place of the profile's. folder: of the results.
@@ -87,18 +88,22 @@ class Study(Lab):
 
     def plan(self) -> str:
         """What will run, what is there already, and about how long the rest takes."""
-        where = f"{self.profile.name} on {self.environment['device']}"
-        lines = [f"{where}, seed {self.seed}, results in {self.results.folder.name}/"]
+        profile, device, folder = self.profile.name, self.environment["device"], self.results.folder.name
+        lines = [
+            say(
+                f"{profile} on {device}, seed {self.seed}, results in {folder}/",
+                f"{profile}（{device}、シード {self.seed}）、測定結果の保存先：{folder}/",
+            )
+        ]
         missing = {name: self.missing(name) for name in self.experiments}
         for name, tasks in self.tasks.items():
-            cells, prompts = (len({getattr(task, of) for task in tasks}) for of in ("cell", "prompt"))
-            lines.append(f"  {name}: {cells} cells x {prompts} prompts, {len(tasks)} rows, {len(missing[name])} to run")
+            lines.append(f"  {extent(name, tasks, len(missing[name]))}")
         lines += self._set_apart()
         if not any(missing.values()):
-            return "\n".join([*lines, "  nothing to run: all of it is measured"])
+            done = say("  nothing to run: all of it is measured", "  すべて測定済みです")
+            return "\n".join([*lines, done])
         seconds = sum(map(self._pace.seconds, missing.values())) / self._place.devices
-        on = f" on {self._place.devices} devices" if self._place.devices > 1 else ""
-        return "\n".join([*lines, f"  about {duration(seconds)}{on}"])
+        return "\n".join([*lines, f"  {estimate(seconds, self._place.devices)}"])
 
     def _set_apart(self) -> list[str]:
         """What parts the rows of the environment measured last from those to come, where there are some."""
@@ -108,7 +113,12 @@ class Study(Lab):
         shared = [name for name in self.environment if name not in ("id", "facts")]
         other = [name for name in shared if last.get(name) != self.environment[name]]
         count = sum(row["environment"] == last["id"] for row in self.results.rows)
-        return [f"  {count} rows were measured with other {', '.join(other)}: they stay, and nothing is added to them"]
+        return [
+            say(
+                f"  {count} rows were measured with other {', '.join(other)}: they stay, and nothing is added to them",
+                f"  {count}行は条件（{'、'.join(other)}）が違う測定のものです。そのまま残し、追加はしません",
+            )
+        ]
 
     def run(self, name: str) -> None:
         """Measure what is missing of one experiment. What fails is noted with its reason, and the rest goes on.
@@ -178,7 +188,9 @@ class Study(Lab):
             rate = bar.format_dict["rate"]
             if rate and others:
                 left = duration((count - bar.n) / rate + rest)
-                bar.set_postfix_str(f"all experiments: {count - bar.n + len(others)} rows, {left} left", refresh=False)
+                rows = count - bar.n + len(others)
+                told = say(f"all experiments: {rows} rows, {left} left", f"全実験：残り{rows}行、約{left}")
+                bar.set_postfix_str(told, refresh=False)
         if "ipykernel" in sys.modules:
             from IPython.display import clear_output
 

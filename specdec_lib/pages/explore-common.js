@@ -1,15 +1,6 @@
 // What the explorables share; the script of one of them follows at once.
 globalThis.specdecExplore = (() => {
-  const dress = (node, attributes, children) => {
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children); // strings become text, whatever they hold
-    return node;
-  };
-  const make = (tag, attributes = {}, ...children) => dress(document.createElement(tag), attributes, children);
-  const draw = (tag, attributes = {}, ...children) =>
-    dress(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
-  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-
+  const { make, draw } = globalThis.specdec;
   const word = (x, y, text, more = {}) => draw("text", { x, y, fill: "currentColor", "font-size": 12, ...more }, text);
   const line = (points, more = {}) =>
     draw("polyline", {
@@ -63,15 +54,11 @@ globalThis.specdecExplore = (() => {
   };
 
   const choice = (name, options, change) => {
-    const select = make("select", {}, ...options.map((option, i) => make("option", { value: i }, option)));
+    const select = make("select");
+    const offer = (those) => select.replaceChildren(...those.map((option, i) => make("option", { value: i }, option)));
+    offer(options);
     select.addEventListener("change", () => change(Number(select.value)));
-    return { node: make("label", { class: "choice" }, make("span", {}, name), select), select };
-  };
-
-  const button = (name, act) => {
-    const node = make("button", { type: "button" }, name);
-    node.addEventListener("click", act);
-    return node;
+    return { node: make("label", { class: "choice" }, make("span", {}, name), select), select, offer };
   };
 
   const figure = (caption, ...children) => make("figure", {}, make("figcaption", {}, caption), ...children);
@@ -81,9 +68,8 @@ globalThis.specdecExplore = (() => {
     const still = make("details", {}, make("summary", {}, data.words.still), ...[...root.childNodes].slice(1));
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", data.line);
-    root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab leaves the keys to the sliders
     root.replaceChildren(make("div", { class: "head" }, data.line), ...children, still);
   };
 
-  return { make, draw, fill, word, line, rect, picture, scale, chart, slider, choice, button, figure, stage };
+  return { word, line, rect, picture, scale, chart, slider, choice, figure, stage };
 })();

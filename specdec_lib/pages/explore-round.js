@@ -1,23 +1,30 @@
 (root, data) => {
-  const { make, draw, fill, word, line, rect, picture, scale, slider, choice, stage } = globalThis.specdecExplore;
+  const { make, fill } = globalThis.specdec;
+  const { word, line, rect, picture, scale, slider, choice, stage } = globalThis.specdecExplore;
   const { words, sessions } = data;
   const now = { ...data.start };
   const session = () => sessions[now.session];
   const rounds = () => session().drafts[now.draft].rounds;
   const round = () => rounds()[now.place];
+  const names = () => session().drafts.map(({ name }) => name);
   const ms = (value) => value.toFixed(value < 10 ? 2 : 1);
 
   // --- controls ---
   const change = (news) => {
+    const { name } = session().drafts[now.draft];
     Object.assign(now, news);
-    now.draft = Math.min(now.draft, session().drafts.length - 1);
+    if ("session" in news) {
+      now.draft = Math.max(0, session().drafts.findIndex((draft) => draft.name === name));
+      who.offer(names());
+      who.select.value = now.draft;
+    }
     now.place = Math.min(now.place, rounds().length - 1);
     k.input.max = rounds().length - 1;
     k.set(now.place);
     show();
   };
   const where = choice(words.session, sessions.map(({ name }) => name), (chosen) => change({ session: chosen }));
-  const who = choice(words.draft, sessions[0].drafts.map(({ name }) => name), (chosen) => change({ draft: chosen }));
+  const who = choice(words.draft, names(), (chosen) => change({ draft: chosen }));
   where.select.value = now.session;
   who.select.value = now.draft;
   const places = { min: 0, max: rounds().length - 1, step: 1, value: now.place };
@@ -73,7 +80,7 @@
     const { plain, draft, verify, round: whole, tokens, k: drafted } = round();
     const gain = (tokens * plain) / whole;
     const certainty = Math.abs(gain - 1) <= data.close ? words.close : "";
-    verdict.textContent = fill(gain > 1 ? words.ahead : words.behind, { times: `×${gain.toFixed(2)}` }) + certainty;
+    verdict.textContent = fill(gain > 1 ? words.ahead : words.behind, { times: gain.toFixed(2) }) + certainty;
     const alpha = session().drafts[now.draft].alpha.toFixed(2);
     const values = { k: drafted, alpha, whole: ms(whole), tokens: tokens.toFixed(2), each: ms(whole / tokens), plain: ms(plain) };
     said.textContent = fill(words.said, values) + (draft + verify > whole ? words.apart : "");

@@ -1,9 +1,9 @@
 (root, data) => {
-  const { make, draw, fill, word, line, picture, chart, slider, choice, figure, stage } = globalThis.specdecExplore;
+  const { make, draw, fill, modified } = globalThis.specdec;
+  const { word, line, picture, chart, slider, choice, figure, stage } = globalThis.specdecExplore;
   const { words, sessions, paper, levels, dearest } = data;
   const ks = sessions[0].v.map((_, k) => k).slice(1);
   const now = { ...data.start, session: 0, point: null };
-  const times = (value) => `×${value.toFixed(2)}`;
 
   // --- the formula; k = 0 is plain decoding ---
   const tokens = (alpha, k) => Array.from({ length: k + 1 }, (_, i) => alpha ** i).reduce((sum, term) => sum + term);
@@ -93,7 +93,7 @@
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const all = [...points.children];
     const next = step && all.at((all.indexOf(event.target) + step) % all.length);
-    if (!next) return;
+    if (!next || modified(event)) return;
     event.preventDefault();
     for (const node of all) node.setAttribute("tabindex", node === next ? 0 : -1);
     next.focus();
@@ -105,7 +105,7 @@
     const { alpha, c, k, point } = now;
     const found = point ? point.measured : [];
     const highest = Math.max(...ks.map((each) => speedup(alpha, each, c)), ...found.map(([, value]) => value));
-    const top = [2, 3, 4, 6, 9, 14].find((limit) => limit > highest);
+    const top = [2, 3, 4, 6, 8, 14].find((limit) => limit > highest);
     const every = top > 4 ? 2 : top > 2 ? 1 : 0.5;
     const across = [0, ks.length, [0, ...ks.filter((each) => each % 2 === 0)], words.k_axis];
     const plane = chart(360, 300, across, [0, top, tenths(top, every), words.speedup_axis, (value) => `×${value}`]);
@@ -128,7 +128,7 @@
     const [px, py] = at(peak, speedup(alpha, peak, c));
     shapes.push(word(px, py + 5, "★", { "text-anchor": "middle", "font-size": 16 }));
     const side = peak > 8 ? "end" : peak < 3 ? "start" : "middle";
-    shapes.push(word(px, py - 13, `k = ${peak}, ${times(speedup(alpha, peak, c))}`, { "text-anchor": side, "font-weight": "bold" }));
+    shapes.push(word(px, py - 13, `k = ${peak}, ×${two(speedup(alpha, peak, c))}`, { "text-anchor": side, "font-weight": "bold" }));
     curve.replaceChildren(...plane.ground, ...shapes);
   };
 
@@ -137,10 +137,10 @@
   const tell = () => {
     const { alpha, c, k } = now;
     const peak = best(alpha, c), most = speedup(alpha, peak, c);
-    const values = { k, tokens: two(tokens(alpha, k)), cost: two(v(k) + k * c), times: times(speedup(alpha, k, c)) };
+    const values = { k, tokens: two(tokens(alpha, k)), cost: two(v(k) + k * c), times: two(speedup(alpha, k, c)) };
     const told = [fill(words.said, values)];
     if (now.point) told.push(now.point.said, now.point.here ? words.found : words.published);
-    else told.push(fill(most > 1 ? words.wins : words.loses, { k: peak, times: times(most) }));
+    else told.push(fill(most > 1 ? words.wins : words.loses, { k: peak, times: two(most) }));
     said.textContent = told.join(root.lang === "ja" ? "" : " ");
     curve.setAttribute("aria-label", said.textContent);
   };

@@ -1,5 +1,6 @@
 (root, data) => {
-  const { make, draw, fill, word, line, rect, picture, chart, slider, button, figure, stage } = globalThis.specdecExplore;
+  const { make, fill, button, apart } = globalThis.specdec;
+  const { word, line, rect, picture, chart, slider, figure, stage } = globalThis.specdecExplore;
   const { words, names, presets } = data;
   const now = { target: [...presets[0].target], draft: [...presets[0].draft] };
   const counts = { draws: 0, accepted: names.map(() => 0), replaced: names.map(() => 0) };
@@ -98,7 +99,8 @@
   };
   const one = () => {
     const { drafted, random, accepted, outcome } = play();
-    const values = { word: names[drafted], other: names[outcome], random: two(random), chance: two(chance(drafted)) };
+    const [shown, limit] = apart(random, chance(drafted), 2);
+    const values = { word: names[drafted], other: names[outcome], random: shown, chance: limit };
     said.textContent = fill(accepted ? words.accepted : words.rejected, values);
     show();
   };

@@ -1,37 +1,27 @@
 (root, data) => {
   const { rounds, looks, words, plain } = data;
-  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  const make = (tag, attributes = {}, ...children) => {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.append(...children); // strings become text, whatever they hold
-    return node;
-  };
+  const { make, fill, button, apart, modified } = globalThis.specdec;
   const short = (value) => (value >= 0.001 || value === 0 ? value.toFixed(3) : value.toExponential(1));
 
   const still = make("details", {}, make("summary", {}, words.all), ...root.childNodes);
   if (!rounds.length) return root.replaceChildren(make("div", { class: "head" }, data.head));
 
   // --- controls ---
-  const button = (sign, word, act) => {
-    const node = make("button", { type: "button", "aria-label": word, title: word }, sign);
-    node.addEventListener("click", act);
-    return node;
-  };
   let now = 0, clock = null;
-  const first = button("|◀", words.first, () => go(0));
-  const back = button("◀", words.back, () => go(now - 1));
-  const next = button("▶", words.next, () => go(now + 1));
-  const last = button("▶|", words.last, () => go(rounds.length - 1));
-  const play = button(words.play, words.play, () => (clock ? stop() : start()));
-  const where = make("output", { class: "where" });
+  const named = (word) => ({ "aria-label": word, title: word });
+  const first = button("|◀", () => jump(0), named(words.first));
+  const back = button("◀", () => jump(now - 1), named(words.back));
+  const next = button("▶", () => jump(now + 1), named(words.next));
+  const last = button("▶|", () => jump(rounds.length - 1), named(words.last));
+  const play = button(words.play, () => (clock ? stop() : start()), named(words.play));
+  const where = make("span", { class: "where" });
   const slider = make("input", { type: "range", min: 1, max: rounds.length, value: 1, "aria-label": words.title });
-  slider.addEventListener("input", () => go(slider.value - 1));
+  slider.addEventListener("input", () => jump(slider.value - 1));
   const map = make("div", { class: "map", "aria-hidden": "true" });
   const pillars = rounds.map((round, i) => {
     const blocks = round.tokens.map((token) => make("i", { style: `background:${looks[token.look].edge}` }));
     const pillar = make("div", { title: String(i + 1) }, ...blocks);
-    pillar.addEventListener("click", () => go(i));
+    pillar.addEventListener("click", () => jump(i));
     return pillar;
   });
   map.append(...pillars);
@@ -39,8 +29,8 @@
   // --- the round on stage ---
   const told = make("div", { class: "told", "aria-live": "polite" });
   const list = make("ol");
-  const written = make("div", { class: "written", dir: "auto" });
-  const beside = make("div", { class: "written beside", dir: "auto" });
+  const written = make("div", { class: "written", dir: "auto", lang: "ja" });
+  const beside = make("div", { class: "written beside", dir: "auto", lang: "ja" });
   const bar = (kind, value, random) => {
     const inside = [make("div", { class: kind, style: `width:${100 * Math.min(value, 1)}%` })];
     if (random !== undefined) inside.push(make("div", { class: "random", style: `left:${100 * random}%` }));
@@ -56,10 +46,12 @@
     if (judged && token.target === undefined) return looks[token.look].name;
     if (token.look === "discarded" && !rounds[now].tokens.some((other) => other.look === "rejected")) return words.ended;
     const word = words[`${token.look} ${certain ? "greedily" : seen.length ? "" : "untraced"}`] ?? words[token.look];
-    return judged ? fill(word, { random: short(token.random), chance: short(token.chance) }) : word;
+    if (!judged) return word;
+    const [random, chance] = apart(token.random, token.chance, 3);
+    return fill(word, { random, chance });
   };
   const row = (token) => {
-    const chip = make("span", { class: "chip", lang: "ja", title: `token ${token.id}`, style: looks[token.look].style }, token.text);
+    const chip = make("span", { class: "chip", lang: "ja", title: fill(words.token, token), style: looks[token.look].style }, token.text);
     const right = make("div", {}, make("div", { class: "fate" }, sentence(token)));
     if (token.target !== undefined) {
       const bars = [...line(words.target, "target", token.target), ...line(words.draft, "draft", token.draft)];
@@ -90,8 +82,8 @@
     const position = fill(words.round, { n: now + 1, of: rounds.length });
     slider.value = now + 1;
     where.textContent = position;
-    first.disabled = back.disabled = now === 0;
-    last.disabled = next.disabled = now === rounds.length - 1;
+    for (const control of [first, back]) control.setAttribute("aria-disabled", now === 0);
+    for (const control of [last, next]) control.setAttribute("aria-disabled", now === rounds.length - 1);
     told.textContent = fill(words.told, { accepted: count("accepted"), rejected: count("rejected"), ms: round.ms.toFixed(1) });
     slider.setAttribute("aria-valuetext", `${position}: ${told.textContent}`);
     list.replaceChildren(...round.tokens.map(row));
@@ -127,12 +119,17 @@
     clock = requestAnimationFrame(tick);
   };
 
+  const jump = (to) => {
+    if (clock) stop();
+    go(to);
+  };
+
   root.addEventListener("keydown", (event) => {
     const moves = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: rounds.length - 1 };
-    if (!(event.key in moves) || still.contains(event.target)) return;
+    if (!(event.key in moves) || modified(event) || still.contains(event.target)) return;
     event.preventDefault();
     event.stopPropagation();
-    go(moves[event.key]);
+    jump(moves[event.key]);
   });
 
   root.setAttribute("role", "group");

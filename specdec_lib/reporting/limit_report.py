@@ -6,7 +6,6 @@ from specdec_lib import tables
 from specdec_lib.reporting import markdown, round_tables
 from specdec_lib.results import Results
 
-TIMED = {"table1_uncached": "uncached", "table1": "cached", "table1_static": "static"}
 
 
 def section(results: Results) -> str:
@@ -65,7 +64,7 @@ def _costs(rounds: pd.DataFrame, frame: pd.DataFrame) -> str:
     k = _widest(rounds)
     costs = rounds[rounds["n_lookahead"] == k].pivot(index="draft", columns="session", values="c")
     bytes_of = frame[frame["n_lookahead"] == k].groupby("draft", sort=False)[["draft_bytes", "verify_bytes"]].first()
-    sessions = [session for session in TIMED.values() if session in costs]
+    sessions = [session for session in tables.TIMED.values() if session in costs]
     rows = [
         [
             draft,
@@ -94,7 +93,7 @@ def _parts(rounds: pd.DataFrame, frame: pd.DataFrame) -> str:
 
 def _reached(results: Results) -> str:
     rows = []
-    for experiment, session in TIMED.items():
+    for experiment, session in tables.TIMED.items():
         if not results.has(experiment):
             continue
         table = tables.reached(results, experiment)
