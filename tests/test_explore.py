@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from specdec_lib import explore, language, paths, tables, theory
-from specdec_lib.explore.speedup import MAX_K, TIMED
+from specdec_lib.explore.speedup import MAX_K
 from specdec_lib.reporting import round_tables
 from specdec_lib.results import Missing, Results
 
@@ -103,7 +103,7 @@ def test_the_papers_points_are_its_table(data):
     assert f"the formula's best is ×{theory.speedup(0.593, best, 0.124):.2f} (k = {best})" in point["said"]
 
 
-@pytest.mark.parametrize("experiment", TIMED)
+@pytest.mark.parametrize("experiment", tables.TIMED)
 def test_our_points_are_table_1_and_the_rounds(results, data, experiment):
     table = tables.table1(results, experiment)
     session = next(each for each in data["speedup"]["sessions"] if each["name"] == table["session"].iloc[0])

@@ -172,7 +172,7 @@ def test_a_shown_figure_is_small_and_has_alt_text():
         figure = figures.overlap([0.3, 0.4, 0.3], [0.5, 0.2, 0.3], ["晴れ", "<雨>", "$風$"])
         data = figures.show(figure)._repr_mimebundle_()
     assert "α = 0.80" in data["text/plain"]
-    assert 'alt="ドラフト' in data["text/html"]
+    assert 'alt="提案された' in data["text/html"]
     assert 'lang="ja"' in data["text/html"]
     assert "&lt;雨&gt;" in data["text/html"]
     assert "<雨>" not in data["text/html"]

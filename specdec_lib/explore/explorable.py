@@ -55,9 +55,7 @@ class Explorable:
             f'<text x="12" y="{rows * high + 52 + 18 * i}" font-size="12" fill="#222222">{escape(text)}</text>'
             for i, text in enumerate(key)
         ]
-        placed = [
-            panel.svg(i % columns * wide, 34 + i // columns * high) for i, panel in enumerate(view.panels)
-        ]
+        placed = [panel.svg(i % columns * wide, 34 + i // columns * high) for i, panel in enumerate(view.panels)]
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
             f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(view.line)}" lang="{current()}" '

@@ -83,7 +83,10 @@ def _view(sessions: list[dict]) -> View:
             "done": say("{tokens} tokens after {ms} ms", "{ms} ms で {tokens} トークン"),
             "axis": say("milliseconds", "ミリ秒"),
             "ahead": say("▲ Speculative decoding is ahead: ×{times}", "▲ 投機的デコーディングのほうが速い：{times}倍"),
-            "behind": say("▼ Plain decoding is ahead (speculative: ×{times})", "▼ 通常のデコーディングのほうが速い（投機的デコーディングは{times}倍）"),
+            "behind": say(
+                "▼ Plain decoding is ahead (speculative: ×{times})",
+                "▼ 通常のデコーディングのほうが速い（投機的デコーディングは{times}倍）",
+            ),
             "close": say(" (too close to call)", "（誤差の範囲内で、どちらとも言えません）"),
             "said": say(
                 "At an acceptance of {alpha}, a round of k = {k} takes {whole} ms and adds {tokens} tokens on average:"

@@ -70,7 +70,8 @@ def _falling(ours: pd.DataFrame, published: pd.DataFrame) -> str:
     return say(
         f"Looking further ahead {costs} here ({a:.2f} at k = {first}, {b:.2f} at k = {last} on "
         f"average); in the published table it falls from {p:.2f} to {q:.2f}.",
-        f"この実行では、先読み数を増やしても受理率は{costs}（平均で k = {first} のとき{a:.2f}、k = {last} のとき{b:.2f}）。"
+        f"この実行では、先読み数を増やしても受理率は{costs}（平均で k = {first} のとき{a:.2f}、"
+        f"k = {last} のとき{b:.2f}）。"
         f"論文の表では{p:.2f}から{q:.2f}へ下がります。",
     )
 

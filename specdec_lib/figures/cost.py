@@ -6,7 +6,7 @@ from specdec_lib import tables
 from specdec_lib.figures.picture import Picture
 from specdec_lib.figures.sizes import label_shares, published_sizes, relative_size
 from specdec_lib.figures.style import INK, MUTED, PAPER, Look, draw_line, log_ticks, looks, session_look, styled
-from specdec_lib.figures.words import percent, session_name, short, span
+from specdec_lib.figures.words import in_percent, percent, session_name, short, span
 from specdec_lib.language import say
 from specdec_lib.reporting.bootstrap import interval
 from specdec_lib.results import Missing, Results

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from specdec_lib.figures.picture import Picture, draft_panels, key
 from specdec_lib.figures.style import BLUE, INK, MUTED, RED, Look, draw_line, looks, styled
-from specdec_lib.figures.words import lookahead
+from specdec_lib.figures.words import lookahead, percent
 from specdec_lib.language import say
 from specdec_lib.reporting import published
 from specdec_lib.results import Results
@@ -29,7 +29,8 @@ def published_laws(results: Results | None = None) -> Picture:
         left.plot(law, seen, color=look.colour, marker=look.marker, linestyle="", markersize=7)
         figure.label_end(left, law.iloc[0], seen.iloc[0], draft, look.colour)
     left.set(
-        title=say("acceptance, k = 3, 5, 7", "受理率（k = 3、5、7）"), xlabel=say("law: α / (1 + α)", "法則：α / (1 + α)")
+        title=say("acceptance, k = 3, 5, 7", "受理率（k = 3、5、7）"),
+        xlabel=say("law: α / (1 + α)", "法則：α / (1 + α)"),
     )
     left.set_ylabel(say("published", "論文の値"))
     _diagonal(right, rows["frozen_speed_up"], rows["speed_up"])
@@ -92,7 +93,10 @@ def frozen_context(results: Results) -> Picture:
     panels[0].set(ylim=(0, 1.15 * table[["growing_high", "alpha"]].max().max()))
     panels[0].set_xticks(sorted({1, *table["n_lookahead"]}))
     names = (say("growing context", "伸びる文脈"), say("frozen context", "固定文脈"))
-    key(panels[-1], [*zip(names, (GROWING.line, FROZEN.line), strict=True), (say("law: α / (1 + α)", "法則：α / (1 + α)"), LAW)])
+    key(
+        panels[-1],
+        [*zip(names, (GROWING.line, FROZEN.line), strict=True), (say("law: α / (1 + α)", "法則：α / (1 + α)"), LAW)],
+    )
     figure.name_axes(lookahead(), say("acceptance rate, pooled", "受理率（全トークン）"))
     return figure.say_it(
         _follows(table),

@@ -6,7 +6,7 @@ import pandas as pd
 from specdec_lib import tables
 from specdec_lib.figures.picture import Picture, draft_panels, key
 from specdec_lib.figures.style import DIAMOND, INK, draw_line, looks, styled
-from specdec_lib.figures.words import percent, short
+from specdec_lib.figures.words import in_percent, percent, short
 from specdec_lib.language import say
 from specdec_lib.reporting.bootstrap import interval, pooled
 from specdec_lib.results import Results

@@ -9,10 +9,9 @@ from matplotlib.lines import Line2D
 from specdec_lib import tables, theory
 from specdec_lib.figures.picture import Picture, draft_panels, key
 from specdec_lib.figures.style import BLUE, INK, RED, Look, draw_line, looks, reference, session_look, styled
-from specdec_lib.figures.words import lookahead, session_name, short, times
+from specdec_lib.figures.words import lookahead, percent, session_name, short, times
 from specdec_lib.language import say
 from specdec_lib.results import Missing, Results
-
 
 FROZEN = Look(RED, "s", "--")
 
@@ -126,7 +125,7 @@ _LAWS = {
 
 def _key(measured: pd.DataFrame, frozen: pd.DataFrame, predicted: dict, twins: dict) -> Iterator[tuple[str, dict]]:
     for session in dict.fromkeys(measured["session"]):
-        yield session_name(session), _line(session_look(session))
+        yield session_name(session), session_look(session).line
     if len(frozen):
         yield say("frozen, no cache", "固定文脈、キャッシュなし"), FROZEN.line
     if predicted:
@@ -217,8 +216,8 @@ def _reached(table: pd.DataFrame) -> str:
     middle, error = ratio.median(), (ratio - 1).abs().median()
     if 0.95 <= middle <= 1.05:
         return say(
-            f"Acceptance and costs predict the speed-up: half of all {len(table)} cells lie within {percent(error)} of the "
-            "formula.",
+            f"Acceptance and costs predict the speed-up: half of all {len(table)} cells lie within {percent(error)} "
+            "of the formula.",
             f"速度向上率は受理率とコストから予測できます。{len(table)}通りの半分は、"
             f"式との差が{percent(error)}以内です。",
         )

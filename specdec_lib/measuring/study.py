@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 class Study(Lab):
     """A profile on a device, with the results of its experiments.
 
-    profile: "mini", "quick", "paper", "replica", "gemma" or a Profile of one's own. device: "auto", "cpu" or "cuda". seed: of
-    every generation. articles, repeats: fewer of them (`Profile.limited`). cluster: "local" or the address of a Dask
-    scheduler, to measure there instead of here. pickled: models, by name and apart by spaces, whose weights may be
-    pickled. source: a local copy of the articles (`xlsum.load`) in place of the profile's. folder: of the results.
+    profile: "mini", "quick", "paper", "replica", "gemma" or a Profile of one's own. device: "auto", "cpu" or "cuda".
+    seed: of every generation. articles, repeats: fewer of them (`Profile.limited`). cluster: "local" or the address of
+    a Dask scheduler, to measure there instead of here. pickled: models, by name and apart by spaces, whose weights may
+    be pickled. source: a local copy of the articles (`xlsum.load`) in place of the profile's. folder: of the results.
     Raises ValueError, saying what to do, for anything else and for models and articles that can't be had.
     """
 

@@ -6,8 +6,6 @@ globalThis.specdec = (() => {
     return node;
   };
   const make = (tag, attributes = {}, ...children) => dress(document.createElement(tag), attributes, children);
-  const draw = (tag, attributes = {}, ...children) =>
-    dress(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   const button = (sign, act, attributes = {}) => {
     const node = make("button", { type: "button", ...attributes }, sign);
@@ -22,5 +20,5 @@ globalThis.specdec = (() => {
   };
   const modified = (event) => event.altKey || event.ctrlKey || event.metaKey;
 
-  return { make, draw, fill, button, apart, modified };
+  return { dress, make, fill, button, apart, modified };
 })();

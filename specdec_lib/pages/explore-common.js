@@ -1,6 +1,9 @@
 // What the explorables share; the script of one of them follows at once.
 globalThis.specdecExplore = (() => {
-  const { make, draw } = globalThis.specdec;
+  const { dress, make } = globalThis.specdec;
+  const draw = (tag, attributes = {}, ...children) =>
+    dress(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
   const word = (x, y, text, more = {}) => draw("text", { x, y, fill: "currentColor", "font-size": 12, ...more }, text);
   const line = (points, more = {}) =>
     draw("polyline", {
@@ -71,5 +74,5 @@ globalThis.specdecExplore = (() => {
     root.replaceChildren(make("div", { class: "head" }, data.line), ...children, still);
   };
 
-  return { word, line, rect, picture, scale, chart, slider, choice, figure, stage };
+  return { draw, word, line, rect, picture, scale, chart, slider, choice, figure, stage };
 })();

@@ -1,6 +1,6 @@
 (root, data) => {
-  const { make, draw, fill, modified } = globalThis.specdec;
-  const { word, line, picture, chart, slider, choice, figure, stage } = globalThis.specdecExplore;
+  const { make, fill, modified } = globalThis.specdec;
+  const { draw, word, line, picture, chart, slider, choice, figure, stage } = globalThis.specdecExplore;
   const { words, sessions, paper, levels, dearest } = data;
   const ks = sessions[0].v.map((_, k) => k).slice(1);
   const now = { ...data.start, session: 0, point: null };

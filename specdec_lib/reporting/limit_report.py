@@ -7,7 +7,6 @@ from specdec_lib.reporting import markdown, round_tables
 from specdec_lib.results import Results
 
 
-
 def section(results: Results) -> str:
     """Markdown: what rounds cost beside their forwards and their bytes, whether the formula holds, and lookup."""
     frame, rounds = results.frame("rounds"), round_tables.rounds(results)

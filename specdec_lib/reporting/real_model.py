@@ -6,7 +6,7 @@ from specdec_lib import tables
 from specdec_lib.paths import DATA, RUNS
 from specdec_lib.reporting import markdown
 from specdec_lib.reporting.markdown import brackets, not_shown
-from specdec_lib.reporting.real_model_tables import TAIL, costs, limit, predicted, setting, ways
+from specdec_lib.reporting.real_model_tables import TAIL, limit, predicted, setting, verification, ways
 from specdec_lib.results import Missing, Results
 
 KEPT = DATA / "results" / "epyc-2-cores-gemma"
@@ -20,7 +20,7 @@ def measured() -> Results:
 
 
 def section(results: Results) -> str:
-    """Markdown: what was measured where, what a forward costs, every way, and whether the texts are the same."""
+    """Markdown: what was measured where, what a forward verification, every way, and whether the texts are the same."""
     how, scores = setting(results), tables.quality(results)
     return f"""\
 {how["target"]} ({how["dtype"]}, {how["attention"]}) with drafts over 8,192 of its 262,144 tokens, trained on our
@@ -36,10 +36,10 @@ loop. *Slowest*: the article it helps least. *Same text*: as plain decoding's in
 
 {_ways(results)}
 
-**What a forward costs.** It goes through all weights once, however many tokens it computes, so that verifying more of
-them costs little; *c* is of a draft's forward over one of the target's.
+**What a forward costs.** The target's goes through all weights once, however many tokens it computes, so that verifying
+more of them costs little:
 
-{_or_missing(_costs, results)}
+{_or_missing(_verification, results)}
 
 **What was predicted.** E / (v + kc) with E of these texts and c and v of forwards in a round's order, beside the
 measured speed-up without the prompt, drafts alone in the same session.
@@ -73,15 +73,11 @@ def _ways(results: Results) -> str:
     return markdown.table(["way", "ms a token", "over plain", "writing", "looping", "slowest", "same text"], rows)
 
 
-def _costs(results: Results) -> str:
-    table = costs(results)
-    timed = [name for name in table if name.startswith("milliseconds_")]
-    rows = [
-        [row["model"], row["session"], *(f"{row[name]:.2f}" for name in timed), f"{row['c']:.3f}"]
-        for _, row in table.iterrows()
-    ]
-    widths = [f"{name.removeprefix('milliseconds_')} tokens, ms" for name in timed]
-    return markdown.table(["model", "session", *widths, "c"], rows)
+def _verification(results: Results) -> str:
+    table = verification(results).set_index("session")
+    rows = [[session, *(f"{time:.1f}" for time in times)] for session, times in table.iterrows()]
+    widths = [f"{name.removeprefix('milliseconds_')} tokens, ms" for name in table]
+    return markdown.table(["session", *widths], rows)
 
 
 def _predicted(results: Results) -> str:

@@ -5,7 +5,7 @@ import pandas as pd
 from specdec_lib import tables
 from specdec_lib.measuring.ways import Way
 from specdec_lib.reporting.bootstrap import interval
-from specdec_lib.results import Missing, Results
+from specdec_lib.results import Results
 
 TAIL = 12
 """A text loops where its last 12 tokens stand in it before."""
@@ -54,22 +54,13 @@ def ways(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def costs(results: Results) -> pd.DataFrame:
-    """A line for each session and model: milliseconds_N of a forward over N tokens, and c.
-
-    c: of one token, over the target's in the same session.
-    """
-    frame, parts = results.frame("forwards"), []
-    for session, rows in frame.groupby("session", sort=False):
-        if rows["model"].nunique() < 2:
-            raise Missing("the drafts' forwards are not measured yet: `specdec measure` measures them.")
-        times = tables.forwards(results, session).pivot(index="model", columns="width", values="milliseconds")
-        times = times.reindex(rows["model"].unique()).rename_axis(index="model", columns=None)
-        c = times[1] / times.loc[results.target, 1]
-        parts.append(times.add_prefix("milliseconds_").assign(session=session, c=c).reset_index())
-    table = pd.concat(parts)
-    measured = [f"milliseconds_{width}" for width in sorted(frame["width"].unique())]
-    return table[["model", "session", *measured, "c"]].reset_index(drop=True)
+def verification(results: Results) -> pd.DataFrame:
+    """A line for each session: milliseconds_N of the target's forward over N tokens."""
+    lines = {}
+    for session in results.frame("forwards")["session"].unique():
+        forwards = tables.forwards(results, session)
+        lines[session] = forwards[forwards["model"] == results.target].set_index("width")["milliseconds"]
+    return pd.DataFrame(lines).T.add_prefix("milliseconds_").rename_axis(index="session", columns=None).reset_index()
 
 
 def predicted(results: Results) -> pd.DataFrame:
