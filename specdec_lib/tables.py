@@ -130,7 +130,7 @@ def speedups(results: Results, experiment: str) -> pd.DataFrame:
                 "draft_bits": how["draft_bits"] if how["draft"] else None,
                 "megabytes": cell["weights"].median() / 1e6,
                 "articles": cell["prompt"].nunique(),
-                "token_milliseconds": 1000 * cell["token_seconds"].median(),
+                "token_milliseconds": 1000 * cell.groupby("prompt")["token_seconds"].median().median(),
                 **named("speed_up", interval(paired(base, cell, "token_seconds"))),
                 **named("decode_speed_up", interval(paired(base, cell, "decode_seconds"))),
                 "acceptance": cell["acceptance"].mean(),

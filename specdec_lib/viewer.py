@@ -167,7 +167,10 @@ def _words() -> dict[str, str]:
         "last": say("last", "最後へ"),
         "play": say("play", "再生"),
         "pause": say("pause", "一時停止"),
-        "keys": say("arrow keys step, Home and End jump", "矢印キーで1つずつ、Home・Endで端へ"),
+        "keys": say(
+            "drag the slider; arrow keys step, Home and End jump",
+            "スライダーで移動。矢印キーで1つずつ、Home・Endで端へ",
+        ),
         "target": say("target", "ターゲット"),
         "draft": say("draft", "ドラフト"),
         "accepted": say("{random} < {chance}: accepted", "{random} < {chance}：受理"),

@@ -28,7 +28,7 @@
     dialog.showModal();
   };
 
-  for (const image of document.querySelectorAll(".cell_output img")) {
+  for (const image of document.querySelectorAll(".cell_output img:not(.specdec img)")) {
     const place = document.createElement("span");
     place.className = "figure";
     image.replaceWith(place);

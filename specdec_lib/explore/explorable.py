@@ -6,11 +6,9 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from specdec_lib.explore.panel import Panel
+from specdec_lib.explore.panel import FONT, Panel
 from specdec_lib.language import current
 from specdec_lib.page import part, save_page
-
-_FONT = "system-ui,'Noto Sans CJK JP','Noto Sans JP','Hiragino Sans','Yu Gothic',Meiryo,sans-serif"
 
 
 class View(NamedTuple):
@@ -35,7 +33,7 @@ class Explorable:
     def html(self) -> str:
         """The living part, which asks no kernel and no network; it holds the small multiples."""
         view = self.view()
-        pictures = "".join(f'<div style="flex:0 1 {panel.width}px">{panel.svg()}</div>' for panel in view.panels)
+        pictures = "".join(panel.image() for panel in view.panels)
         still = (
             f"<p><strong>{escape(view.line)}</strong></p>"
             f'<div style="display:flex;flex-wrap:wrap;gap:12px">{pictures}</div>'
@@ -59,7 +57,7 @@ class Explorable:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
             f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(view.line)}" lang="{current()}" '
-            f'color="#222222" font-family="{_FONT}">'
+            f'color="#222222" font-family="{FONT}">'
             f'<rect width="{width}" height="{height}" rx="8" fill="#ffffff"/>'
             f'<text x="12" y="24" font-size="15" font-weight="bold" fill="#222222">{escape(view.line)}</text>'
             f"{''.join(placed + told)}</svg>"

@@ -1,9 +1,11 @@
 """A small chart, drawn as SVG."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 
 TARGET, DRAFT = "#2a788e", "#e0a030"
+FONT = "system-ui,'Noto Sans CJK JP','Noto Sans JP','Hiragino Sans','Yu Gothic',Meiryo,sans-serif"
 
 
 class Panel:
@@ -18,7 +20,7 @@ class Panel:
         margins: tuple[int, int] = (44, 48),
     ):
         """x, y: what lies at the left and the right, at the bottom and the top. size, margins (left, right): in px."""
-        self.width, self.height = size
+        self.title, (self.width, self.height) = title, size
         self._x, self._y = x, y
         self._left, self._right, self._top, self._bottom = margins[0], self.width - margins[1], 30, self.height - 38
         self._shapes: list[str] = []
@@ -88,6 +90,17 @@ class Panel:
         return (
             f'<svg x="{x}" y="{y}" width="{self.width}" height="{self.height}" '
             f'viewBox="0 0 {self.width} {self.height}" style="max-width:100%;height:auto">{"".join(self._shapes)}</svg>'
+        )
+
+    def image(self) -> str:
+        """HTML: a picture on white with the title as alt text, whole also where SVG elements are stripped."""
+        alone = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{self.height}" color="#222222" '
+            f'font-family="{FONT}"><rect width="100%" height="100%" fill="#ffffff"/>{self.svg()}</svg>'
+        )
+        source = f"data:image/svg+xml;base64,{b64encode(alone.encode()).decode()}"
+        return (
+            f'<img alt="{escape(self.title)}" width="{self.width}" style="max-width:100%;height:auto" src="{source}">'
         )
 
     def _at(self, x: float, y: float) -> tuple[float, float]:

@@ -101,9 +101,9 @@ def _view(sessions: list[dict], paper: list[dict]) -> View:
         ),
         "key": say(
             "◆ this run · ○ the paper · ★ best k · ring: the sliders. Point at a mark, or Tab to one and use the arrow"
-            " keys, to set the sliders to it; click in the map to choose any α and c.",
+            " keys, to set the sliders to it; tap or click in the map to choose any α and c.",
             "◆ この実行 · ○ 論文 · ★ 最良の k · 輪はスライダーの位置。印に触れるか、Tab キーと矢印キーで選ぶと、"
-            "スライダーがその値になります。図をクリックすると好きな α と c を選べます。",
+            "スライダーがその値になります。図をタップかクリックすると好きな α と c を選べます。",
         ),
         "still": say("At a glance", "一覧"),
     }

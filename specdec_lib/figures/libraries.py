@@ -11,6 +11,7 @@ from specdec_lib.language import say
 from specdec_lib.measuring.ways import UNTRAINED
 from specdec_lib.reporting import real_model_tables, speed_tables
 from specdec_lib.reporting.bootstrap import interval
+from specdec_lib.reporting.markdown import brackets
 from specdec_lib.results import Missing, Results
 
 LIBRARIES = {
@@ -231,10 +232,10 @@ def _best_way(table: pd.DataFrame, results: Results) -> str:
             f"{results.target}では、通常のデコーディングより明確に速い方式はありません（最もよくて"
             f"{times(best['speed_up'])}）。",
         )
-    way = _of(best["library"], _way(best))
+    way, ratio = _of(best["library"], _way(best)), f"{times(best['speed_up'])} {brackets(best, 'speed_up', 2)}"
     words = say(
-        f"On {results.target} the fastest way is {times(best['speed_up'])} as fast as plain decoding ({way})",
-        f"{results.target}で最も速い方式の速度は、通常の{times(best['speed_up'])}です（{way}）",
+        f"On {results.target} the fastest way is {ratio} as fast as plain decoding ({way})",
+        f"{results.target}で最も速い方式の速度は、通常の{ratio}です（{way}）",
     )
     if best["kind"] == "ours/model" or drafted.empty:
         return words + say(".", "。")
