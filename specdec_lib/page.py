@@ -19,7 +19,7 @@ def part(name: str, data: dict, still: str, *shared: str) -> str:
     """A part of a page in the language spoken.
 
     data: what the script gets. still: HTML, already escaped, that says the same at rest. shared: names of scripts and
-    styles that it builds on. JupyterLab leaves keys to it.
+    styles that it builds on. Keys stay in it: JupyterLab would take them for commands, and its notebook the focus.
     """
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     mark = hashlib.sha256(f"{name}{written}".encode()).hexdigest()[:12]
@@ -32,7 +32,8 @@ def part(name: str, data: dict, still: str, *shared: str) -> str:
         f"<style>{styles}</style><script>{scripts}"
         f"(() => {{ const fill = {_source(f'{name}.js').rstrip().rstrip(';')}; const data = {safe};"
         f" for (const root of document.querySelectorAll('[data-specdec=\"{mark}\"]:not([data-ready])'))"
-        ' { root.dataset.ready = ""; fill(root, data); } })()</script>'
+        ' { root.dataset.ready = ""; fill(root, data);'
+        ' root.addEventListener("keydown", (event) => event.stopPropagation()); } })()</script>'
     )
 
 

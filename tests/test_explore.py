@@ -47,6 +47,13 @@ def test_a_page_asks_nobody_for_anything(explorables, kind, lang, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_keys_do_not_reach_the_notebook_around_it(explorables, kind):
+    shown = explorables[kind].html()
+    assert 'data-lm-suppress-shortcuts="true"' in shown
+    assert 'root.addEventListener("keydown", (event) => event.stopPropagation())' in shown
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_language_speaks_alone_and_says_the_same(explorables, kind):
     english = explorables[kind].view()
     with language.spoken("ja"):

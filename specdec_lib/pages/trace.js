@@ -128,7 +128,6 @@
     const moves = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: rounds.length - 1 };
     if (!(event.key in moves) || modified(event) || still.contains(event.target)) return;
     event.preventDefault();
-    event.stopPropagation();
     jump(moves[event.key]);
   });
 
